@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds every commit of branch lazy-mmu on every platform, or on one, boots it
+# and runs the tests it has. What passed is recorded by content, so a second
+# run goes on where the first one stopped.
+#
+#   bisect.sh [PLATFORM]
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+HOME_DIR=$BUILD/bisect
+WORK=$HOME_DIR/linux
+PASSED=$HOME_DIR/passed
+passed=0 failed=0
+
+checkout() {
+	[ -e "$WORK/.git" ] || git -C "$TREE" worktree add -q --detach "$WORK" base
+	git -C "$WORK" checkout -q --detach --force "$1"
+}
+
+# build PLATFORM LOG: the checked out commit, with the branch's configuration.
+build() {
+	local out=$HOME_DIR/$P_DIR target
+
+	need_space 3 "a kernel"
+	mkdir -p "$out"
+	cp "$P_OUT/.config" "$out/.config"
+	for target in olddefconfig all; do
+		make -C "$WORK" O="$out" ARCH="$P_ARCH" CROSS_COMPILE="$P_CROSS" \
+			-j"$(nproc)" $target || return
+	done >"$1" 2>&1 </dev/null
+}
+
+names=${1:-$(platform_names)}
+for name in $names; do
+	"$ROOT/harness/kunit.sh" build "$name"
+done
+mkdir -p "$HOME_DIR"
+touch "$PASSED"
+git -C "$TREE" worktree prune
+for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
+	content=$(git -C "$TREE" rev-parse "$commit^{tree}")
+	title=$(git -C "$TREE" log -1 --format='%h %s' "$commit")
+	for name in $names; do
+		platform "$name"
+		start=$SECONDS
+		log=$HOME_DIR/$(git -C "$TREE" log -1 --format=%f "$commit").$name
+		if grep -qx "$content $name" "$PASSED"; then
+			passed=$((passed + 1))
+			echo "ok      $name, $title (before)"
+		elif checkout "$commit" && build "$log.build" &&
+		     "$ROOT/harness/kunit.sh" commit "$name" "$HOME_DIR/$P_DIR" "$log" \
+			>"$log.out" 2>&1; then
+			passed=$((passed + 1))
+			echo "$content $name" >>"$PASSED"
+			echo "ok      $name, $title, $((SECONDS - start)) s"
+		else
+			failed=$((failed + 1))
+			echo "FAILED  $name, $title; logs: ${log#"$ROOT"/}.*"
+		fi
+	done
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

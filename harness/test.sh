@@ -1,0 +1,343 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests the harness on a kernel of a few files with a kunit.py that only
+# pretends: what a round trip keeps, what is refused, that a refusal changes
+# nothing, and which boots count as failed.
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need git xz-utils
+passed=0 failed=0
+export GIT_CONFIG_GLOBAL=$TMP/gitconfig
+git config --file "$GIT_CONFIG_GLOBAL" user.name "Ada Tester"
+git config --file "$GIT_CONFIG_GLOBAL" user.email ada@test.example
+
+# fake_kernel VERSION: a tarball like linux-source's.
+fake_kernel() {
+	local dir=$TMP/linux-$1
+
+	mkdir -p "$dir/mm" "$dir/kernel"
+	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' \
+		"$(cut -d. -f1 <<<"$1")" "$(cut -d. -f2 <<<"$1")" "$(cut -d. -f3 <<<"$1")" \
+		>"$dir/Makefile"
+	printf '.*\n*.o\n\n#\n# Debian packaging: ignore everything at\n# the top\n#\n/*\n!/debian/\n' >"$dir/.gitignore"
+	seq 1 40 >"$dir/mm/memory.c"
+	seq 50 90 >"$dir/kernel/fork.c"
+	mkdir -p "$dir/tools/testing/kunit"
+	# Takes what a boot prints from a file.
+	cat >"$dir/tools/testing/kunit/kunit.py" <<'END'
+#!/bin/bash
+for argument; do
+	case $argument in --build_dir=*) out=${argument#*=} ;; esac
+done
+case $1 in
+build)
+	[ ! -e "$FAKE/broken" ] || { echo "mm/memory.c:1: error: broken"; exit 1; }
+	mkdir -p "$out/mm" && cd "$out" && touch mm/suite.o &&
+		rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
+	;;
+exec)
+	cp "$FAKE/boot" "$out/test.log"
+	passed=$(grep -c '^ *ok' "$FAKE/boot") failed=$(grep -c '^ *not ok' "$FAKE/boot")
+	echo "Testing complete. Ran $((passed + failed)) tests: passed: $passed, failed: $failed"
+	[ "$failed" = 0 ]
+	;;
+esac
+END
+	chmod +x "$dir/tools/testing/kunit/kunit.py"
+	printf 'struct kunit_suite s = {\n\t.name = "lazy_mmu_mode",\n};\n' >"$dir/mm/suite.c"
+	tar -cJf "$TMP/linux-$1.tar.xz" -C "$TMP" "linux-$1"
+}
+
+# Every state that a refusal must leave alone.
+snapshot() {
+	(cd "$repo" && find . -path ./build -prune -o -type f -print0 | sort -z |
+		xargs -0 sha256sum)
+	git -C "$tree" show-ref 2>/dev/null || :
+	git -C "$tree" status --porcelain 2>/dev/null || :
+}
+
+pass() { passed=$((passed + 1)); }
+
+fail() {
+	failed=$((failed + 1))
+	echo "FAIL: $*"
+}
+
+make_in_repo() {
+	make -s -C "$repo" "$@" >"$TMP/out" 2>&1 </dev/null
+}
+
+# works WHAT COMMAND...
+works() {
+	local what=$1
+	shift
+	if "$@" >"$TMP/out" 2>&1; then pass; else fail "$what: $(cat "$TMP/out")"; fi
+}
+
+# refuses MESSAGE COMMAND...: fails with that one line, and changes nothing.
+refuses() {
+	local message=$1 before status=0
+	shift
+	before=$(snapshot)
+	"$@" >"$TMP/out" 2>&1 || status=$?
+	if [ $status = 0 ]; then
+		fail "should have been refused: $message"
+	elif [ "$(grep '^error: ' "$TMP/out" | grep -c "$message")" != 1 ] ||
+	     [ "$(grep -c '^error: ' "$TMP/out")" != 1 ]; then
+		fail "expected one line with '$message', not: $(cat "$TMP/out")"
+	elif [ "$before" != "$(snapshot)" ]; then
+		fail "refused, but something changed: $message"
+	else
+		pass
+	fi
+}
+
+is() {
+	if [ "$2" = "$3" ]; then pass; else fail "$1: '$2', not '$3'"; fi
+}
+
+commit_all() {
+	git -C "$tree" add -A && git -C "$tree" commit -qm "$1"
+}
+
+# fresh: an own copy of the repository, without a series.
+fresh() {
+	repo=$TMP/$1 tree=$TMP/$1/build/linux
+	mkdir -p "$repo/patches"
+	cp -r "$ROOT/harness" "$ROOT/Makefile" "$repo"
+	touch "$repo/patches/series"
+	export LINUX_TARBALL=$TMP/linux-6.12.999.tar.xz
+}
+
+for version in 6.12.999 6.12.1000 6.11.3; do
+	fake_kernel $version
+done
+
+# --- tree and save
+fresh a
+works "tree without a series" make_in_repo tree
+is "Debian's ignore block is gone" "$(cat "$tree/.gitignore")" \
+	"$(printf '%s\n' '.*' '*.o' '' '!.kunitconfig')"
+sed -i 's/^20$/twenty/' "$tree/mm/memory.c"
+commit_all "mm: spell a number, with an ø in it
+
+And a body — with a dash.
+
+# even a line like this one
+Signed-off-by: Zoë Tester <zoe@test.example>"
+mkdir -p "$tree/mm/tests"
+echo new >"$tree/mm/tests/lazy.c"
+echo CONFIG_NEW=y >"$tree/mm/tests/.kunitconfig"
+printf '#!/bin/sh\n' >"$tree/mm/tests/lazy.sh"
+chmod +x "$tree/mm/tests/lazy.sh"
+commit_all "mm: only new files"
+git -C "$tree" mv kernel/fork.c kernel/spoon.c
+sed -i 's/^1$/one/' "$tree/mm/memory.c"
+echo more >"$tree/mm/more.c"
+git -C "$tree" add -A
+git -C "$tree" commit -qm "kernel: all kinds at once" --author 'Żółw <z@test.example>'
+works "tree keeps unsaved commits" make_in_repo tree
+is "and says so" "$(grep -c 'commits are not saved' "$TMP/out")" 1
+works "save" make_in_repo save
+is "patches/series" "$(sed 1d "$repo/patches/series" | tr '\n' ';')" "$(
+	)0001-mm-spell-a-number-with-an-in-it.patch;$(
+	)0002-mm-only-new-files.patch mm/tests/.kunitconfig mm/tests/lazy.c mm/tests/lazy.sh;$(
+	)0003-kernel-all-kinds-at-once.patch kernel/spoon.c mm/more.c;"
+is "a script stays one" "$(stat -c %a "$repo/mm/tests/lazy.sh")" 755
+saved=$(snapshot)
+works "save again" make_in_repo save
+is "a second save changes nothing" "$(snapshot)" "$saved"
+works "verify" make_in_repo verify
+tree_id=$(git -C "$tree" rev-parse 'lazy-mmu^{tree}')
+messages=$(git -C "$tree" log --format=%an%n%B)
+rm -rf "$repo/build"
+works "tree from the repository" make_in_repo tree
+is "same content" "$(git -C "$tree" rev-parse 'lazy-mmu^{tree}')" "$tree_id"
+is "same messages" "$(git -C "$tree" log --format=%an%n%B)" "$messages"
+is "the work tree is clean" "$(git -C "$tree" status --porcelain)" ""
+head=$(git -C "$tree" rev-parse lazy-mmu)
+before=$(snapshot)
+works "save after tree" make_in_repo save
+is "tree and save change nothing" "$(snapshot)" "$before"
+rm -rf "$repo/build"
+works "tree a third time" make_in_repo tree
+is "equal input, equal commit id" "$(git -C "$tree" rev-parse lazy-mmu)" "$head"
+
+# --- series and apply
+works "series" make_in_repo series
+git clone -q "$tree" "$TMP/user" -b base 2>/dev/null
+works "git am of the series" git -C "$TMP/user" am -q "$repo"/build/series/*.patch
+is "git am gives the branch" "$(git -C "$TMP/user" rev-parse 'HEAD^{tree}')" "$tree_id"
+refuses "already has the series" make_in_repo apply LINUX="$TMP/user"
+git -C "$TMP/user" reset -q --hard base
+echo x >>"$TMP/user/mm/memory.c"
+refuses "is dirty" make_in_repo apply LINUX="$TMP/user"
+git -C "$TMP/user" reset -q --hard base
+mkdir "$TMP/user/mm/tests" && echo mine >"$TMP/user/mm/tests/lazy.c"
+refuses "mm/tests/lazy.c" make_in_repo apply LINUX="$TMP/user"
+is "no branch is left behind" "$(git -C "$TMP/user" branch --list lazy-mmu)" ""
+rm "$TMP/user/mm/tests/lazy.c"
+works "apply" make_in_repo apply LINUX="$TMP/user"
+is "apply gives the branch" "$(git -C "$TMP/user" rev-parse 'lazy-mmu^{tree}')" "$tree_id"
+refuses "already has a branch" make_in_repo apply LINUX="$TMP/user"
+refuses "no git tree" make_in_repo apply LINUX="$TMP/nothing"
+refuses "no git tree" make_in_repo apply LINUX="$TMP/user/mm"
+refuses "say which tree" make_in_repo apply
+git init -q "$TMP/old" && cp "$TMP/linux-6.11.3/Makefile" "$TMP/old"
+git -C "$TMP/old" add -A && git -C "$TMP/old" commit -qm old
+refuses "is Linux 6.11.3, not 6.12" make_in_repo apply LINUX="$TMP/old"
+git -C "$TMP/user" checkout -q base && git -C "$TMP/user" branch -qD lazy-mmu
+sed -i 's/^21$/other/' "$TMP/user/mm/memory.c"
+git -C "$TMP/user" commit -qam other
+refuses "patches/0001-.*does not apply: mm/memory.c:" make_in_repo apply LINUX="$TMP/user"
+
+# --- who holds the newest work
+echo edit >>"$repo/mm/more.c"
+refuses "edited in the repository since make tree.*mm/more.c" make_in_repo save
+works "tree takes an edit of the repository" make_in_repo tree
+is "into the branch" "$(git -C "$tree" show lazy-mmu:mm/more.c | tail -n 1)" edit
+works "and save agrees" make_in_repo save
+echo work >>"$tree/mm/more.c"
+refuses "uncommitted changes in mm/more.c" make_in_repo save
+works "tree keeps uncommitted work" make_in_repo tree
+is "unharmed" "$(tail -n 1 "$tree/mm/more.c")" work
+refuses "not saved" make_in_repo clean
+echo edit >>"$repo/mm/tests/lazy.c"
+refuses "were both edited" make_in_repo tree
+git -C "$tree" commit -qa --amend --no-edit
+refuses "were both edited" make_in_repo tree
+refuses "not overwritten: mm/tests/lazy.c" make_in_repo save
+sed -i '$d' "$repo/mm/tests/lazy.c"
+works "save once the edit is undone" make_in_repo save
+git -C "$tree" checkout -q base
+refuses "not on branch lazy-mmu" make_in_repo save
+git -C "$tree" checkout -q lazy-mmu
+rm "$repo/mm/more.c"
+refuses "mm/more.c, which is not there" make_in_repo tree
+works "put back" git -C "$tree" show lazy-mmu:mm/more.c
+cp "$TMP/out" "$repo/mm/more.c"
+
+# --- what cannot be tree or series
+cp "$repo"/patches/0001-* "$TMP/0001"
+sed -i '0,/^-20$/s//-2000/' "$repo"/patches/0001-*
+refuses "patches/0001-.*does not apply: mm/memory.c:17" make_in_repo tree
+cp "$TMP/0001" "$repo"/patches/0001-mm-spell-a-number-with-an-in-it.patch
+works "tree once it applies again" make_in_repo tree
+echo stray >"$repo/mm/stray.c"
+refuses "no part of the series.*mm/stray.c" make_in_repo verify
+rm "$repo/mm/stray.c"
+works "verify without it" make_in_repo verify
+echo late >>"$tree/mm/tests/lazy.c"
+commit_all "mm: late change"
+refuses "mm/tests/lazy.c enters with .*only new files.*late change" make_in_repo save
+git -C "$tree" reset -q --hard HEAD^
+mkdir "$tree/harness" && echo x >"$tree/harness/x"
+commit_all "mm: in our place"
+refuses "adds harness/x, a name the repository cannot hold" make_in_repo save
+git -C "$tree" reset -q --hard HEAD^
+git -C "$tree" rebase -q --exec false base >/dev/null 2>&1 || :
+refuses "in the middle of a rebase" make_in_repo save
+git -C "$tree" rebase --abort
+works "a commit goes" git -C "$tree" reset -q --hard HEAD^
+works "save without it" make_in_repo save
+is "its files go too" "$(cd "$repo" && ls patches; ls -d "$repo"/kernel 2>/dev/null)" \
+	"$(printf '%s\n' 0001-mm-spell-a-number-with-an-in-it.patch \
+		0002-mm-only-new-files.patch series)"
+works "another base" env LINUX_TARBALL="$TMP/linux-6.12.1000.tar.xz" \
+	make -s -C "$repo" tree
+is "is taken" "$(git -C "$tree" log -1 --format=%s base)" "Linux 6.12.1000"
+works "clean" make_in_repo clean
+is "leaves no build/" "$(ls -d "$tree" 2>/dev/null)" ""
+refuses "there is no build/linux" make_in_repo save
+LINUX_TARBALL=$TMP/linux-6.11.3.tar.xz refuses "holds Linux 6.11.3, not 6.12" make_in_repo tree
+LINUX_TARBALL=$TMP/none.tar.xz refuses "none.tar.xz: no such file" make_in_repo tree
+
+# --- a machine that lacks something
+# stub NAME OUTPUT: a command that says OUTPUT.
+stub() {
+	mkdir -p "$TMP/bin"
+	printf '#!/bin/sh\necho "%s"\n' "$2" >"$TMP/bin/$1"
+	chmod +x "$TMP/bin/$1"
+}
+stub df "3G"
+PATH=$TMP/bin:$PATH refuses "kernel tree needs 8 GB of disk.*3 GB are free" make_in_repo tree
+rm "$TMP/bin/df"
+
+stub dpkg-query "unknown ok not-installed"
+stub id 1000
+PATH=$TMP/bin:$PATH refuses "as root: apt-get install .*gcc-aarch64-linux-gnu" make_in_repo run
+rm "$TMP/bin/dpkg-query"
+refuses "unknown PLATFORM=mips; there are: um .* sparc64" make_in_repo kunit PLATFORM=mips
+refuses "say PLATFORM=" make_in_repo kunit
+refuses "unknown PLATFORM=vax" make_in_repo run PLATFORM=vax
+
+# --- what a boot shows
+export FAKE=$TMP/fake
+mkdir "$FAKE"
+
+# boots LINE...: the next boot prints a good log, and LINEs.
+boots() {
+	{
+		echo "Booting Linux on physical CPU 0x0"
+		echo "KTAP version 1"
+		echo "    # Subtest: lazy_mmu_mode"
+		printf '%s\n' "$@"
+	} >"$FAKE/boot"
+}
+
+# shellcheck source=harness/kunit.sh
+rows=$(sed -n "/^CONTRACT='/,/'\$/p" "$ROOT/harness/kunit.sh" | sed "s/^CONTRACT='//; s/'\$//")
+
+# complains WHAT COMMAND...: fails, and says so.
+complains() {
+	local what=$1
+	shift
+	if "$@"; then
+		fail "should have failed: $what"
+	elif grep -q "$what" "$TMP/out"; then
+		pass
+	else
+		fail "expected '$what', not: $(cat "$TMP/out")"
+	fi
+}
+
+boots "$rows" "    ok 1 contract" "    ok 2 other"
+works "kunit" make_in_repo kunit PLATFORM=arm64
+works "run" make_in_repo run
+is "prints the rows" "$(grep '^lazy_mmu' "$TMP/out")" "$rows"
+boots "$rows" "    ok 1 contract" "WARNING: CPU: 0 PID: 1 at mm/memory.c"
+complains "WARNING: CPU: 0" make_in_repo kunit PLATFORM=arm64
+complains "WARNING: CPU: 0" make_in_repo run
+complains "arm64: 1 passed, 1 failed" make_in_repo kunit PLATFORM=arm64
+boots "${rows//pause=1/pause=2}" "    ok 1 contract"
+complains "not the 6 rows" make_in_repo run
+boots "$(sed 1d <<<"$rows")" "    ok 1 contract"
+complains "not the 6 rows" make_in_repo run
+boots "$rows" "    ok 1 contract" "    not ok 2 other"
+complains "arm64: 1 passed, 1 failed" make_in_repo kunit PLATFORM=arm64
+boots
+complains "no test ran" make_in_repo kunit PLATFORM=arm64
+boots "$rows" "    ok 1 contract"
+complains "this was not x86_64_xen" make_in_repo kunit PLATFORM=x86_64_xen
+sed -i '/Subtest/d' "$FAKE/boot"
+complains "suite lazy_mmu_mode did not run" make_in_repo kunit PLATFORM=arm64
+works "a filter needs no suite" make_in_repo kunit PLATFORM=arm64 FILTER=a.b
+touch "$FAKE/broken"
+complains "mm/memory.c:1: error: broken" make_in_repo kunit PLATFORM=arm64
+
+# --- what check counts
+for script in test versions lint tree; do
+	printf '#!/bin/sh\necho "%s"\n' "x: 3 passed, 0 failed" >"$repo/harness/$script.sh"
+done
+printf '#!/bin/sh\necho "%s"\n' "x: 2 passed, 0 failed, 1 skipped" >"$repo/harness/kunit.sh"
+works "check" make_in_repo check
+is "adds what steps count" "$(tail -n 1 "$TMP/out")" "31 passed, 0 failed"
+printf '#!/bin/sh\necho error: no; exit 1\n' >"$repo/harness/versions.sh"
+complains "FAILED  versions" make_in_repo check
+is "goes on" "$(cat "$repo/build/log/summary")" "28 passed, 1 failed"
+
+echo "harness: $passed passed, $failed failed"
+[ $failed = 0 ]
