@@ -70,7 +70,7 @@ series_lines() {
 
 # The files that the series adds, as patches/series of directory $1 lists them.
 series_files() {
-	series_lines "$1" | awk '{ for (i = 2; i <= NF; i++) print $i }'
+	series_lines "$1" | awk '{ for (i = 2; i <= NF; i++) if ($i !~ /^-/) print $i }'
 }
 
 platform_names() {

@@ -147,6 +147,11 @@ is "patches/series" "$(sed 1d "$repo/patches/series" | tr '\n' ';')" "$(
 	)0002-mm-only-new-files.patch mm/tests/.kunitconfig mm/tests/lazy.c mm/tests/lazy.sh;$(
 	)0003-kernel-all-kinds-at-once.patch kernel/spoon.c mm/more.c;"
 is "a script stays one" "$(stat -c %a "$repo/mm/tests/lazy.sh")" 755
+sed -i 's/^0001.*patch/& -U1/' "$repo/patches/series"
+works "tree with less context" make_in_repo tree
+works "save with less context" make_in_repo save
+is "takes a line on each side" "$(sed '1,/^@@/d' "$repo"/patches/0001-* | grep -c '^ ')" 2
+is "and keeps it so" "$(grep -c ' -U1$' "$repo/patches/series")" 1
 saved=$(snapshot)
 works "save again" make_in_repo save
 is "a second save changes nothing" "$(snapshot)" "$saved"
@@ -223,7 +228,7 @@ cp "$TMP/out" "$repo/mm/more.c"
 # --- what cannot be tree or series
 cp "$repo"/patches/0001-* "$TMP/0001"
 sed -i '0,/^-20$/s//-2000/' "$repo"/patches/0001-*
-refuses "patches/0001-.*does not apply: mm/memory.c:17" make_in_repo tree
+refuses "patches/0001-.*does not apply: mm/memory.c:19" make_in_repo tree
 cp "$TMP/0001" "$repo"/patches/0001-mm-spell-a-number-with-an-in-it.patch
 works "tree once it applies again" make_in_repo tree
 echo stray >"$repo/mm/stray.c"
@@ -246,9 +251,14 @@ works "save without it" make_in_repo save
 is "its files go too" "$(cd "$repo" && ls patches; ls -d "$repo"/kernel 2>/dev/null)" \
 	"$(printf '%s\n' 0001-mm-spell-a-number-with-an-in-it.patch \
 		0002-mm-only-new-files.patch series)"
+git -C "$tree" branch mine
+refuses "not saved: it has mine" make_in_repo clean
 works "another base" env LINUX_TARBALL="$TMP/linux-6.12.1000.tar.xz" \
 	make -s -C "$repo" tree
 is "is taken" "$(git -C "$tree" log -1 --format=%s base)" "Linux 6.12.1000"
+is "own branches stay" "$(git -C "$tree" branch --list mine)" "  mine"
+git -C "$tree" branch -qD mine
+LINUX_TARBALL=$TMP/linux-6.11.3.tar.xz refuses "not 6.12" make_in_repo tree
 works "clean" make_in_repo clean
 is "leaves no build/" "$(ls -d "$tree" 2>/dev/null)" ""
 refuses "there is no build/linux" make_in_repo save

@@ -46,8 +46,10 @@ version_of() {
 	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] }'
 }
 
-unpack_base() {
-	local new=$BUILD/linux.new version commit
+# Commits the tarball's content to build/linux, which is made if it is missing,
+# and sets BASE to the commit. Nothing else in an existing tree changes.
+import_base() {
+	local new=$BUILD/linux.new repo=$TREE index=$TMP/base-index version
 
 	[ -z "${LINUX_TARBALL:-}" ] || [ -f "$TARBALL" ] ||
 		die "LINUX_TARBALL=$TARBALL: no such file"
@@ -71,17 +73,23 @@ unpack_base() {
 	fi
 
 	echo "importing Linux $version into build/linux"
-	git init -q -b "$BRANCH" "$new"
-	git -C "$new" config gc.auto 0
+	if [ ! -e "$TREE" ]; then
+		git init -q -b "$BRANCH" "$new"
+		git -C "$new" config gc.auto 0
+		repo=$new index=$new/.git/index
+	fi
 	# A threshold of one byte writes one pack instead of 86000 files.
-	git -C "$new" -c core.bigFileThreshold=1 -c core.compression=1 add -A -f
-	commit=$(commit_tree "$new" Linux linux@localhost 2024-11-17T00:00:00Z \
-		-m "Linux $version")
-	git -C "$new" update-ref "refs/heads/$BRANCH" "$commit"
-	git -C "$new" tag base "$commit"
-	printf 'base %s\nhead %s\n' "$(tarball_id)" "$commit" \
-		>"$new/.git/${MANIFEST##*/}"
-	rm -rf "$TREE"
+	GIT_INDEX_FILE=$index git --git-dir="$repo/.git" --work-tree="$new" \
+		-c core.bigFileThreshold=1 -c core.compression=1 add -A -f
+	BASE=$(GIT_INDEX_FILE=$index commit_tree "$repo" Linux linux@localhost \
+		2024-11-17T00:00:00Z -m "Linux $version")
+	if [ -e "$TREE" ]; then
+		rm -rf "$new"
+		return
+	fi
+	git -C "$new" update-ref "refs/heads/$BRANCH" "$BASE"
+	git -C "$new" tag base "$BASE"
+	printf 'base %s\nhead %s\n' "$(tarball_id)" "$BASE" >"$new/.git/${MANIFEST##*/}"
 	mv "$new" "$TREE"
 }
 
@@ -114,6 +122,7 @@ make_commits() (
 			die "patches/$patch does not apply: $why"
 		fi
 		for file in $files; do
+			case $file in -U*) continue ;; esac
 			[ -f "$dir/$file" ] ||
 				die "patches/series names $file, which is not there"
 			[ -z "$(git -C "$repo" ls-files -- "$file")" ] ||
@@ -140,6 +149,28 @@ is_ours() {
 	*/*) return 1 ;;
 	*) return 0 ;;
 	esac
+}
+
+# mail REPO COMMIT ARGUMENT...: the commit as a mail. Its lines of context are
+# three, or what -U on the patch's line in patches/series says: fewer let it
+# apply where its neighbours differ.
+mail() {
+	local repo=$1 commit=$2 context
+
+	shift 2
+	context=$(mail_context "$(mail_name "$repo" "$commit")")
+	GIT_CONFIG_GLOBAL=/dev/null git -C "$repo" format-patch -1 --stdout \
+		--no-signature --abbrev=12 --no-renames --stat=72 ${context:+"$context"} \
+		"$commit" "$@"
+}
+
+mail_context() {
+	series_lines "$ROOT" | sed -n "s/^[0-9]*-$1\.patch \(-U[0-9]\).*/\1/p"
+}
+
+# A patch's name but for its number.
+mail_name() {
+	printf '%.52s' "$(git -C "$1" log -1 --format=%f "$2")"
 }
 
 # export_commits REPO START END DIR: the reverse of make_commits.
@@ -180,14 +211,13 @@ export_commits() (
 			exclude+=(":(exclude,literal)$file")
 		done <"$TMP/changes"
 		number=$((number + 1))
-		name=$(git -C "$repo" log -1 --format=%f "$commit")
-		name=$(printf '%04d-%.52s.patch' $number "$name")
+		name=$(mail_name "$repo" "$commit")
+		context=$(mail_context "$name")
+		name=$(printf '%04d' $number)-$name.patch
 		# --sparse and --always keep a commit that only adds files.
-		GIT_CONFIG_GLOBAL=/dev/null git -C "$repo" format-patch -1 --stdout \
-			--always --sparse --zero-commit --no-signature -N \
-			--abbrev=12 --no-renames --stat=72 "$commit" \
+		mail "$repo" "$commit" --always --sparse --zero-commit -N \
 			-- . "${exclude[@]}" >"$dir/patches/$name"
-		echo "$name ${files[*]}" | sed 's/ $//' >>"$dir/patches/series"
+		echo "$name $context ${files[*]}" | tr -s ' ' | sed 's/ $//' >>"$dir/patches/series"
 	done
 )
 
@@ -258,10 +288,10 @@ unsaved_work() {
 # ----------------------------------------------------------------- commands
 
 cmd_tree() {
-	local work edited id head
+	local work edited id head known
 
 	need git xz-utils
-	[ -e "$TREE" ] || unpack_base
+	[ -e "$TREE" ] || import_base
 	work=$(unsaved_work)
 	edited=$(edited_files | one_line)
 	if [ "$work" ]; then
@@ -272,14 +302,19 @@ cmd_tree() {
 		return
 	fi
 	id=$(tarball_id)
-	if [ "$id" != none ] && [ "$id" != "$(recorded base)" ]; then
-		unpack_base
-	elif [ -z "$edited" ]; then
-		return
+	known=$(recorded base)
+	BASE=$(tree_git rev-parse 'base^{commit}')
+	if [ "$id" = none ] || [ -z "$known" ]; then
+		id=$known
+	elif [ "$id" != "$known" ]; then
+		import_base
+		edited=base
 	fi
-	head=$(make_commits "$TREE" base "$ROOT")
+	[ "$edited" ] || return 0
+	head=$(make_commits "$TREE" "$BASE" "$ROOT")
+	tree_git tag -f base "$BASE" >/dev/null
 	tree_git reset -q --keep "$head"
-	write_manifest "$(recorded base)" "$head"
+	write_manifest "$id" "$head"
 	echo "build/linux: $(tree_git rev-list --count "base..$BRANCH") commits on" \
 		"$(tree_git log -1 --format=%s base)"
 }
@@ -349,9 +384,8 @@ cmd_verify() {
 }
 
 cmd_series() {
-	local out=$BUILD/series
+	local out=$BUILD/series number=0 total commit
 
-	need git
 	rm -rf "$out"
 	# The cover letter is no patch: git am must not meet it as *.patch.
 	GIT_COMMITTER_NAME=$(tree_git log -1 --format=%an "$BRANCH") \
@@ -361,7 +395,14 @@ cmd_series() {
 		format-patch -q -n --no-signature --no-renames --cover-letter \
 		--cover-from-description=subject -o "$out" "base..$BRANCH"
 	mv "$out/0000-cover-letter.patch" "$out/0000-cover-letter.txt"
-	echo "build/series: $(find "$out" -name '*.patch' | wc -l) patches and 0000-cover-letter.txt"
+	rm "$out"/*.patch
+	total=$(tree_git rev-list --count "base..$BRANCH")
+	for commit in $(tree_git rev-list --reverse "base..$BRANCH"); do
+		number=$((number + 1))
+		mail "$TREE" "$commit" -N --subject-prefix="PATCH $number/$total" \
+			>"$out/$(printf '%04d' $number)-$(mail_name "$TREE" "$commit").patch"
+	done
+	echo "build/series: $total patches and 0000-cover-letter.txt"
 }
 
 cmd_apply() {
@@ -396,9 +437,13 @@ cmd_apply() {
 }
 
 cmd_clean() {
-	local work
+	local work=""
 
-	work=$([ ! -e "$TREE" ] || unsaved_work)
+	if [ -e "$TREE" ]; then
+		work=$(unsaved_work)
+		[ "$work" ] || work=$(tree_git for-each-ref --format='it has %(refname:short)' \
+			refs/heads refs/stash | grep -vx "it has $BRANCH" | head -n 1 || :)
+	fi
 	[ -z "$work" ] ||
 		die "build/linux is not saved: $work; make save, or remove build/ by hand"
 	rm -rf "$BUILD"

@@ -36,6 +36,11 @@ unpack() {
 	[ -f "$2/Makefile" ]
 }
 
+# Every changed line with its file and function, wherever it is in there.
+places() {
+	git -C "$1" diff -U0 --no-renames base "$2" | sed -E 's/^@@ [^@]*@@/@@/; /^index /d'
+}
+
 try() {
 	local dir=$CACHE/$1
 
@@ -44,11 +49,18 @@ try() {
 		return 1
 	fi
 	git -C "$dir" init -q
+	printf '*.%s diff=cpp\n' c h >"$dir/.git/info/attributes"
 	git -C "$dir" add -A -f
 	git -C "$dir" -c user.name=x -c user.email=x@localhost commit -qm "$1"
+	git -C "$dir" tag base
 	if ! git -C "$dir" -c user.name=x -c user.email=x@localhost \
 		am -q "$BUILD"/series/*.patch >"$TMP/am" 2>&1; then
 		echo "FAILED $1: $(grep -E '^(Patch failed|error)' "$TMP/am" | one_line)"
+		return 1
+	fi
+	if ! cmp -s <(places "$dir" HEAD) <(places "$TREE" lazy-mmu); then
+		echo "FAILED $1: a hunk is in another function than on the base:" \
+			"$(diff <(places "$dir" HEAD) <(places "$TREE" lazy-mmu) | sed -n 2p)"
 		return 1
 	fi
 	echo "ok $1"
