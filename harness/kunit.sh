@@ -4,6 +4,7 @@
 # Builds the kernel in build/linux for a platform, boots it and runs its KUnit
 # tests, all through the tree's own kunit.py.
 #
+#   kunit.sh config PLATFORM          no more than its configuration
 #   kunit.sh build PLATFORM           no more than the kernel
 #   kunit.sh kunit PLATFORM [FILTER]  and its tests, or those that match FILTER
 #   kunit.sh run PLATFORM             and the table of calls and hooks
@@ -36,18 +37,38 @@ kunit_py() {
 	)
 }
 
-build_kernel() {
-	local start=$SECONDS
+# configured COMMAND ARGUMENT...: kunit.py config or build, with what the
+# tests and the platform's fragments want.
+configured() {
+	local command=$1
 
+	shift
+	kunit_py "$command" "$P_BUILD_ARCH" "$@" --kunitconfig=mm/tests \
+		--kunitconfig="$ROOT/harness/configs/common.config" \
+		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" \
+		>"$P_LOG.$command" 2>&1 </dev/null
+}
+
+# What a build needs: packages, the tree, a place.
+prepare() {
 	# shellcheck disable=SC2086 # lists of packages
 	need $BUILD_PACKAGES $P_PACKAGES
 	"$ROOT/harness/tree.sh" tree
 	need_space 3 "a kernel"
+}
+
+cmd_config() {
+	prepare
+	configured config ||
+		die "no configuration for $P_NAME; log: build/log/$P_NAME.config"
+}
+
+build_kernel() {
+	local start=$SECONDS
+
+	prepare
 	echo "building the kernel for $P_NAME; log: build/log/$P_NAME.build"
-	kunit_py build "$P_BUILD_ARCH" --jobs="$(nproc)" --kunitconfig=mm/tests \
-		--kunitconfig="$ROOT/harness/configs/common.config" \
-		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" \
-		>"$P_LOG.build" 2>&1 </dev/null || {
+	configured build --jobs="$(nproc)" || {
 		grep -E 'error:|ERROR|Error |undefined reference|No rule' "$P_LOG.build" |
 			head -n 20 || tail -n 20 "$P_LOG.build"
 		die "the kernel for $P_NAME does not build; log: build/log/$P_NAME.build"
@@ -167,6 +188,7 @@ cmd_run() {
 [ "${2:-}" ] || die "say PLATFORM=NAME; there are: $(platform_names | one_line)"
 platform "$2"
 case $1 in
+config) cmd_config ;;
 build) build_kernel ;;
 kunit)
 	build_kernel

@@ -9,7 +9,9 @@
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-failed=0
+# report is the end of pipes, and counts.
+shopt -s lastpipe
+passed=0 failed=0
 OLD=$BUILD/lint/base
 # The kernel's scripts want the python that Debian's python3-* belong to.
 PATH=/usr/bin:$PATH
@@ -25,6 +27,7 @@ report() {
 		failed=$((failed + 1))
 	else
 		echo "ok $1"
+		passed=$((passed + 1))
 	fi
 }
 
@@ -66,7 +69,8 @@ lint_patches() {
 			(
 				cd "$TREE" || exit
 				scripts/checkpatch.pl --strict --show-types --showfile --terse \
-					--codespell --codespellfile="$CODESPELL" --no-summary - || :
+					--codespell --codespellfile="$CODESPELL" --no-summary - ||
+					[ $? = 1 ] || echo "ERROR: checkpatch itself fails"
 			) |
 			sed "s|^|$(git -C "$TREE" log -1 --format='%h %f' "$commit"): |"
 	done | { grep -E '(WARNING|ERROR|CHECK):' || :; } | report "checkpatch --strict"
@@ -101,10 +105,14 @@ lint_scripts() {
 lint_kernel() {
 	local objects log=$P_LOG.lint
 
-	"$ROOT/harness/kunit.sh" build "$P_NAME" || return
+	if ! "$ROOT/harness/kunit.sh" build "$P_NAME"; then
+		echo "the kernel does not build" | report "W=1 and sparse, $P_DIR"
+		return
+	fi
 	objects=$(changed AM '*.c' | sed 's/\.c$/.o/' | while read -r object; do
 		[ ! -f "$P_OUT/${object%/*}/.${object##*/}.cmd" ] || echo "$object"
 	done)
+	[ "$objects" ] || return 0
 	echo "$objects" >>"$TMP/compiled"
 	# The plain objects come back afterwards, so that nothing is built twice.
 	(cd "$P_OUT" && echo "$objects" | sed 'p; s,\([^/]*\)$,.\1.cmd,' |
@@ -148,4 +156,5 @@ if [ ! "${1:-}" ]; then
 		comm -23 - <(sort -u "$TMP/compiled") |
 		sed 's/\.o$/.c is compiled for no platform/' | report "every file is compiled"
 fi
+echo "lint: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -22,6 +22,14 @@ fake_kernel() {
 	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' \
 		"$(cut -d. -f1 <<<"$1")" "$(cut -d. -f2 <<<"$1")" "$(cut -d. -f3 <<<"$1")" \
 		>"$dir/Makefile"
+	# As much of a build as make bisect needs.
+	cat >>"$dir/Makefile" <<'END'
+all:
+	! grep broken mm/memory.c
+	mkdir -p $(O)/mm && cat mm/*.c >$(O)/vmlinux && touch $(O)/mm/suite.o
+	cd $(O) && rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
+olddefconfig: ;
+END
 	printf '.*\n*.o\n\n#\n# Debian packaging: ignore everything at\n# the top\n#\n/*\n!/debian/\n' >"$dir/.gitignore"
 	seq 1 40 >"$dir/mm/memory.c"
 	seq 50 90 >"$dir/kernel/fork.c"
@@ -32,11 +40,12 @@ fake_kernel() {
 for argument; do
 	case $argument in --build_dir=*) out=${argument#*=} ;; esac
 done
+mkdir -p "$out/mm"
 case $1 in
+config) touch "$out/.config" ;;
 build)
 	[ ! -e "$FAKE/broken" ] || { echo "mm/memory.c:1: error: broken"; exit 1; }
-	mkdir -p "$out/mm" && cd "$out" && touch mm/suite.o &&
-		rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
+	cd "$out" && touch .config mm/suite.o && rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
 	;;
 exec)
 	cp "$FAKE/boot" "$out/test.log"
@@ -337,6 +346,23 @@ complains "suite lazy_mmu_mode did not run" make_in_repo kunit PLATFORM=arm64
 works "a filter needs no suite" make_in_repo kunit PLATFORM=arm64 FILTER=a.b
 touch "$FAKE/broken"
 complains "mm/memory.c:1: error: broken" make_in_repo kunit PLATFORM=arm64
+
+# --- every commit
+rm "$FAKE/broken"
+boots "    ok 1 contract"
+works "bisect" make_in_repo bisect PLATFORM=arm64
+is "tries each commit" "$(tail -n 1 "$TMP/out")" "2 passed, 0 failed"
+works "bisect again" make_in_repo bisect PLATFORM=arm64
+is "goes on where it stopped" "$(grep -c '(before)$' "$TMP/out")" 2
+echo broken >>"$tree/mm/memory.c"
+git -C "$tree" commit -qam "mm: break it"
+complains "FAILED  arm64, .* mm: break it" make_in_repo bisect PLATFORM=arm64
+sed -i '$d' "$tree/mm/memory.c"
+echo differs >>"$tree/mm/memory.c"
+git -C "$tree" commit -qa --amend -m "mm: break the boot"
+boots "    ok 1 contract" "BUG: it broke"
+complains "FAILED  arm64, .* mm: break the boot" make_in_repo bisect PLATFORM=arm64
+is "only that one" "$(tail -n 1 <(grep passed, "$TMP/out"))" "2 passed, 1 failed"
 
 # --- what check counts
 for script in test versions lint tree; do

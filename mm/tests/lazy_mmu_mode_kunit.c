@@ -260,39 +260,32 @@ static unsigned int lazy_run(const enum lazy_event *calls, unsigned int nr_calls
 	lazy_steps;							\
 })
 
-struct lazy_row {
-	char text[128];
-};
+/* Rows to compare and to print. Cases run one by one, and stacks are small. */
+static char lazy_expected_row[128], lazy_observed_row[128];
 
-static struct lazy_row lazy_expected(enum lazy_event call, enum lazy_event hook,
-				     unsigned int enable, unsigned int pause)
+static const char *lazy_expected(enum lazy_event call, enum lazy_event hook,
+				 unsigned int enable, unsigned int pause)
 {
-	struct lazy_row row;
-
-	snprintf(row.text, sizeof(row.text), "%s -> %s enable=%u pause=%u",
-		 lazy_event_names[call], lazy_event_names[hook], enable, pause);
-	return row;
+	snprintf(lazy_expected_row, sizeof(lazy_expected_row),
+		 "%s -> %s enable=%u pause=%u", lazy_event_names[call],
+		 lazy_event_names[hook], enable, pause);
+	return lazy_expected_row;
 }
 
-static struct lazy_row lazy_observed(const struct lazy_step *step)
+static const char *lazy_observed(const struct lazy_step *step)
 {
-	struct lazy_row row = lazy_expected(step->call, step->hook.event,
-					    step->enable, step->pause);
-
-	if (step->odd) {
-		strlcat(row.text, ", but ", sizeof(row.text));
-		strlcat(row.text, step->odd, sizeof(row.text));
-	}
-	return row;
+	snprintf(lazy_observed_row, sizeof(lazy_observed_row),
+		 "%s -> %s enable=%u pause=%u%s%s", lazy_event_names[step->call],
+		 lazy_event_names[step->hook.event], step->enable, step->pause,
+		 step->odd ? ", but " : "", step->odd ?: "");
+	return lazy_observed_row;
 }
 
 #define LAZY_EXPECT_STEP(test, step, hook, enable, pause) do {		\
 	const struct lazy_step *__step = (step);			\
-	struct lazy_row __observed = lazy_observed(__step);		\
-	struct lazy_row __expected = lazy_expected(__step->call, hook,	\
-						   enable, pause);	\
 									\
-	KUNIT_EXPECT_STREQ(test, __observed.text, __expected.text);	\
+	KUNIT_EXPECT_STREQ(test, lazy_observed(__step),			\
+			   lazy_expected(__step->call, hook, enable, pause)); \
 } while (0)
 
 /*
@@ -660,7 +653,7 @@ static void seed_summary(struct kunit *test)
 	lazy_walk_summary(0, 0, 0);
 
 	for (int i = 0; i < LAZY_SUMMARY_STEPS; i++)
-		kunit_info(test, "%s\n", lazy_observed(&lazy_steps[i]).text);
+		kunit_info(test, "%s\n", lazy_observed(&lazy_steps[i]));
 	lazy_expect_summary(test);
 }
 
@@ -762,7 +755,7 @@ static bool lazy_expect_model(struct kunit *test, unsigned int nr_steps)
 			continue;
 
 		for (unsigned int j = max(i, 16) - 16; j < i; j++)
-			kunit_info(test, "%s\n", lazy_observed(&lazy_steps[j]).text);
+			kunit_info(test, "%s\n", lazy_observed(&lazy_steps[j]));
 		LAZY_EXPECT_STEP(test, step, model.hook, model.enable, model.pause);
 		return false;
 	}
