@@ -34,7 +34,7 @@ step() {
 		wrong+=("$name")
 		echo "FAILED  $name: $f failed, $((SECONDS - start)) s; log: build/log/check.$name"
 		grep -E '^(error|FAILED|FAIL)|\[FAILED\]|complains|WARNING|ERROR|BUG:|did not run|no test ran' \
-			"$log" | head -n 15 | sed 's/^/        /'
+			"$log" | head -n 15 | sed 's/^/        /' || :
 	fi
 }
 
