@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds every commit of branch lazy-mmu on every platform, or on one, boots it
-# and runs the tests it has. What passed is recorded by content, so a second
-# run goes on where the first one stopped, and a commit that leaves the kernel
-# as it was, byte for byte, is not booted again.
+# and runs the tests it has. What passed is recorded by content: a second run
+# goes on where the first one stopped, a commit that changes no source of a
+# platform's kernel is not built for it again, and one that leaves the kernel as
+# it was, byte for byte, is not booted again.
 #
 #   bisect.sh [PLATFORM]
 
@@ -35,7 +36,21 @@ build() {
 	done >"$1" 2>&1 </dev/null
 }
 
-# The kernel that is in the build directory, by its content.
+# content COMMIT: what a kernel for the platform can be made from, by its hash:
+# not documents, tests or other architectures.
+content() {
+	local arch=$P_ARCH
+
+	case $arch in
+	um) arch='(um|x86)' ;;
+	x86_64) arch=x86 ;;
+	esac
+	git -C "$TREE" ls-tree -r "$1" | grep -E $'\t'"(arch/$arch/|arch/Kconfig|[^a]|a[^r])" |
+		grep -vE $'\t''(Documentation/|MAINTAINERS|tools/testing/)' |
+		sha256sum | cut -c-64
+}
+
+# The kernel that is in the build directory, by its hash.
 image() {
 	sha256sum "$HOME_DIR/$P_DIR"/vmlinux | cut -c-64
 }
@@ -53,11 +68,11 @@ mkdir -p "$HOME_DIR"
 touch "$PASSED"
 git -C "$TREE" worktree prune
 for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
-	content=$(git -C "$TREE" rev-parse "$commit^{tree}")
 	title=$(git -C "$TREE" log -1 --format='%h %s' "$commit")
 	for name in $names; do
 		platform "$name"
 		start=$SECONDS
+		content=$(content "$commit")
 		log=$HOME_DIR/$(git -C "$TREE" log -1 --format=%f "$commit").$name
 		if grep -qx "$content $name" "$PASSED"; then
 			passed=$((passed + 1))

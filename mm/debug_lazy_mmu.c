@@ -2,7 +2,7 @@
 /*
  * CONFIG_DEBUG_LAZY_MMU_MODE: what the lazy MMU helpers do, for those who watch.
  */
-#include <linux/pgtable.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 
 #define CREATE_TRACE_POINTS
