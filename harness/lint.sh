@@ -40,7 +40,7 @@ changed() {
 # Source lines move; a message is the same without its line and its tree. Sparse
 # places an imbalance in any header that it inlined: there the function counts.
 message_keys() {
-	grep -E '(warning|error): ' |
+	grep -E '^[^<].*(warning|error): ' |
 		sed -E "s,^($TREE|$OLD)/,,; s/:[0-9]+(:[0-9]+)?: /: /; s/at [^ ]*:[0-9]+/at/g
 			s/^[^ ]*: (warning: context imbalance in )/\1/" |
 		sort
