@@ -22,7 +22,7 @@ checkout() {
 	git -C "$WORK" checkout -q --detach --force "$1"
 }
 
-# build PLATFORM LOG: the checked out commit, with the branch's configuration.
+# build LOG: the checked out commit, with the branch's configuration.
 build() {
 	local out=$HOME_DIR/$P_DIR target
 
@@ -37,7 +37,7 @@ build() {
 }
 
 # content COMMIT: what a kernel for the platform can be made from, by its hash:
-# not documents, tests or other architectures.
+# the configuration, and no documents, tests or other architectures.
 content() {
 	local arch=$P_ARCH
 
@@ -47,7 +47,7 @@ content() {
 	esac
 	git -C "$TREE" ls-tree -r "$1" | grep -E $'\t'"(arch/$arch/|arch/Kconfig|[^a]|a[^r])" |
 		grep -vE $'\t''(Documentation/|MAINTAINERS|tools/testing/)' |
-		sha256sum | cut -c-64
+		cat - "$P_OUT/.config" | sha256sum | cut -c-64
 }
 
 # The kernel that is in the build directory, by its hash.
