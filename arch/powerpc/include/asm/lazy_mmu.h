@@ -24,7 +24,6 @@ static inline void arch_enter_lazy_mmu_mode(void)
 	 * belongs to the CPU.
 	 */
 	preempt_disable();
-	this_cpu_ptr(&ppc64_tlb_batch)->active = 1;
 }
 
 static inline void arch_leave_lazy_mmu_mode(void)
@@ -37,7 +36,6 @@ static inline void arch_leave_lazy_mmu_mode(void)
 	batch = this_cpu_ptr(&ppc64_tlb_batch);
 	if (batch->index)
 		__flush_tlb_pending(batch);
-	batch->active = 0;
 	preempt_enable();
 }
 

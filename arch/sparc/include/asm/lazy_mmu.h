@@ -6,10 +6,23 @@
 
 /* TSB and TLB flushes are batched in a per-CPU array, see mm/tlb.c. */
 
+#include <linux/preempt.h>
 #include <asm/tlbflush.h>
 
-void arch_enter_lazy_mmu_mode(void);
-void arch_leave_lazy_mmu_mode(void);
+static inline void arch_enter_lazy_mmu_mode(void)
+{
+	/*
+	 * Sections on kernel page tables begin preemptible, and the batch
+	 * belongs to the CPU.
+	 */
+	preempt_disable();
+}
+
+static inline void arch_leave_lazy_mmu_mode(void)
+{
+	flush_tlb_pending();
+	preempt_enable();
+}
 
 static inline void arch_flush_lazy_mmu_mode(void)
 {

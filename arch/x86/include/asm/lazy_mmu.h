@@ -4,18 +4,18 @@
 
 #ifdef CONFIG_PARAVIRT_XXL
 
-/* Xen PV batches page table updates into multicalls. On bare metal: no-ops. */
+/*
+ * Xen PV batches page table updates into multicalls while in_lazy_mmu_mode(),
+ * and issues them when it ends. On bare metal the calls are patched out.
+ */
 
 #include <asm/paravirt.h>
 
-static inline void arch_enter_lazy_mmu_mode(void)
-{
-	paravirt_enter_lazy_mmu();
-}
+static inline void arch_enter_lazy_mmu_mode(void) {}
 
 static inline void arch_leave_lazy_mmu_mode(void)
 {
-	paravirt_leave_lazy_mmu();
+	paravirt_flush_lazy_mmu();
 }
 
 static inline void arch_flush_lazy_mmu_mode(void)

@@ -1,0 +1,978 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for lazy MMU mode on arm64: whether the barriers that follow the
+ * store of a kernel page table entry are emitted at once or leave a mark, and
+ * what becomes of the mark.
+ *
+ * Emulators do not fault on a missing barrier, so the mark is observed, and
+ * the barriers that the inline functions in this file execute are counted.
+ * Sleeping in a section is forbidden and a KUnit assertion may allocate, so a
+ * case records what happens, closes its section, and compares afterwards.
+ */
+#include <asm/barrier.h>
+
+/* Before anything else is included that uses them. */
+static unsigned int lazy_nr_dsb, lazy_nr_isb;
+
+#undef dsb
+#define dsb(opt) do {							\
+	lazy_nr_dsb++;							\
+	asm volatile("dsb " #opt : : : "memory");			\
+} while (0)
+
+#undef isb
+#define isb() do {							\
+	lazy_nr_isb++;							\
+	asm volatile("isb" : : : "memory");				\
+} while (0)
+
+#include <kunit/test.h>
+
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/gfp.h>
+#include <linux/hrtimer.h>
+#include <linux/io.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/set_memory.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <trace/events/lazy_mmu.h>
+
+#define LAZY_NR_PAGES	16
+
+/* What some code executed, and what it left behind. */
+struct lazy_seen {
+	unsigned int nr_dsb;
+	unsigned int nr_isb;
+	bool is_marked;
+	bool on;
+};
+
+static bool lazy_is_marked(void)
+{
+	return READ_ONCE(current_thread_info()->pte_barriers_pending);
+}
+
+static void lazy_begin(struct lazy_seen *seen)
+{
+	seen->nr_dsb = READ_ONCE(lazy_nr_dsb);
+	seen->nr_isb = READ_ONCE(lazy_nr_isb);
+}
+
+static void lazy_end(struct lazy_seen *seen)
+{
+	seen->nr_dsb = READ_ONCE(lazy_nr_dsb) - seen->nr_dsb;
+	seen->nr_isb = READ_ONCE(lazy_nr_isb) - seen->nr_isb;
+	seen->is_marked = lazy_is_marked();
+	seen->on = in_lazy_mmu_mode();
+}
+
+/* Yields what @code did. */
+#define LAZY_WATCH(code) ({						\
+	struct lazy_seen __seen;					\
+									\
+	lazy_begin(&__seen);						\
+	code;								\
+	lazy_end(&__seen);						\
+	__seen;								\
+})
+
+#define LAZY_EXPECT_BARRIERS(test, seen, nr) do {			\
+	struct lazy_seen __seen = (seen);				\
+	struct kunit *__test = (test);					\
+	unsigned int __nr = (nr);					\
+									\
+	KUNIT_EXPECT_EQ(__test, __seen.nr_dsb, __nr);			\
+	KUNIT_EXPECT_EQ(__test, __seen.nr_isb, __nr);			\
+} while (0)
+
+/* Wait in a section, and let preemption in. */
+static bool lazy_spin_until_done(struct completion *done, unsigned int ms)
+{
+	ktime_t end = ktime_add_ms(ktime_get(), ms);
+
+	while (!completion_done(done)) {
+		if (ktime_after(ktime_get(), end))
+			return false;
+		cpu_relax();
+		preempt_disable();
+		preempt_enable();
+	}
+	return true;
+}
+
+/* Entries of each level. No walker sees them: they are in no table. */
+
+enum lazy_level {
+	LAZY_PTE,
+	LAZY_PTES,
+	LAZY_PMD,
+	LAZY_HUGE_PMD,
+	LAZY_PUD,
+	LAZY_P4D,
+	LAZY_PGD,
+};
+
+static const struct lazy_level_param {
+	const char *desc;
+	enum lazy_level level;
+	unsigned int pgtable_levels;
+} lazy_level_params[] = {
+	{ "pte", LAZY_PTE, 1 },
+	{ "ptes", LAZY_PTES, 1 },
+	{ "pmd", LAZY_PMD, 3 },
+	{ "huge pmd", LAZY_HUGE_PMD, 3 },
+	{ "pud", LAZY_PUD, 3 },
+	{ "p4d", LAZY_P4D, 4 },
+	{ "pgd", LAZY_PGD, 5 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_level, lazy_level_params, desc);
+
+static union {
+	pte_t ptes[LAZY_NR_PAGES];
+	pmd_t pmd;
+	pud_t pud;
+	p4d_t p4d;
+	pgd_t pgd;
+} lazy_entry;
+
+static u64 lazy_kernel_val(void)
+{
+	return pte_val(pfn_pte(page_to_pfn(ZERO_PAGE(0)), PAGE_KERNEL_RO));
+}
+
+static void lazy_clear_entry(void)
+{
+	memset(&lazy_entry, 0, sizeof(lazy_entry));
+}
+
+static __always_inline void lazy_set(enum lazy_level level, u64 val)
+{
+	switch (level) {
+	case LAZY_PTE:
+		__set_pte(lazy_entry.ptes, __pte(val));
+		break;
+	case LAZY_PTES:
+		__set_ptes(&init_mm, 0, lazy_entry.ptes, __pte(val),
+			   LAZY_NR_PAGES);
+		break;
+	case LAZY_PMD:
+		set_pmd(&lazy_entry.pmd, __pmd(val));
+		break;
+	case LAZY_HUGE_PMD:
+		set_pmd_at(&init_mm, 0, &lazy_entry.pmd, pmd_mkhuge(__pmd(val)));
+		break;
+	case LAZY_PUD:
+#if CONFIG_PGTABLE_LEVELS > 2
+		set_pud(&lazy_entry.pud, __pud(val));
+#endif
+		break;
+	case LAZY_P4D:
+#if CONFIG_PGTABLE_LEVELS > 3
+		set_p4d(&lazy_entry.p4d, __p4d(val));
+#endif
+		break;
+	case LAZY_PGD:
+#if CONFIG_PGTABLE_LEVELS > 4
+		set_pgd(&lazy_entry.pgd, __pgd(val));
+#endif
+		break;
+	}
+}
+
+static void lazy_set_kernel(enum lazy_level level)
+{
+	lazy_clear_entry();
+	lazy_set(level, lazy_kernel_val());
+}
+
+static enum lazy_level lazy_test_level(struct kunit *test)
+{
+	const struct lazy_level_param *param = test->param_value;
+
+	if (param->pgtable_levels > CONFIG_PGTABLE_LEVELS)
+		kunit_skip(test, "this level is folded");
+	return param->level;
+}
+
+static void entry_gets_barriers_at_once_outside_a_section(struct kunit *test)
+{
+	enum lazy_level level = lazy_test_level(test);
+	struct lazy_seen seen = LAZY_WATCH(lazy_set_kernel(level));
+
+	LAZY_EXPECT_BARRIERS(test, seen, 1);
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+static void entry_gets_barriers_at_once_in_a_pause(struct kunit *test)
+{
+	enum lazy_level level = lazy_test_level(test);
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	seen = LAZY_WATCH(lazy_set_kernel(level));
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	LAZY_EXPECT_BARRIERS(test, seen, 1);
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+static void entry_leaves_a_mark_in_a_section(struct kunit *test)
+{
+	enum lazy_level level = lazy_test_level(test);
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(lazy_set_kernel(level));
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, seen.is_marked);
+}
+
+static void entry_gets_no_barriers_in_a_section(struct kunit *test)
+{
+	enum lazy_level level = lazy_test_level(test);
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(lazy_set_kernel(level));
+	lazy_mmu_mode_disable();
+
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void entry_is_stored_at_once_in_a_section(struct kunit *test)
+{
+	enum lazy_level level = lazy_test_level(test);
+	pte_t first, last;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(level);
+	first = READ_ONCE(lazy_entry.ptes[0]);
+	last = READ_ONCE(lazy_entry.ptes[LAZY_NR_PAGES - 1]);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, pte_valid(first));
+	KUNIT_EXPECT_EQ(test, pte_valid(last), level == LAZY_PTES);
+}
+
+/* Entries that need no barriers. */
+
+static const struct lazy_quiet_param {
+	const char *desc;
+	enum lazy_level level;
+	u64 set;
+	u64 clear;
+} lazy_quiet_params[] = {
+	{ "invalid pte", LAZY_PTE, 0, PTE_VALID },
+	{ "user pte", LAZY_PTE, PTE_USER, 0 },
+	{ "execute-only user pte", LAZY_PTE, 0, PTE_UXN },
+	{ "invalid ptes", LAZY_PTES, 0, PTE_VALID },
+	{ "invalid pmd", LAZY_PMD, 0, PTE_VALID },
+	{ "invalid pud", LAZY_PUD, 0, PTE_VALID },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_quiet, lazy_quiet_params, desc);
+
+static void lazy_set_quiet(const struct lazy_quiet_param *param)
+{
+	lazy_clear_entry();
+	lazy_set(param->level, (lazy_kernel_val() | param->set) & ~param->clear);
+}
+
+static void entry_without_need_gets_no_barriers(struct kunit *test)
+{
+	struct lazy_seen seen = LAZY_WATCH(lazy_set_quiet(test->param_value));
+
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void entry_without_need_leaves_no_mark(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(lazy_set_quiet(test->param_value));
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+/* The end of a section. */
+
+static void disable_emits_once_for_all_entries(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	for (enum lazy_level level = LAZY_PTE; level <= LAZY_PGD; level++)
+		lazy_set_kernel(level);
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+
+	LAZY_EXPECT_BARRIERS(test, seen, 1);
+}
+
+static void disable_clears_the_mark(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+static void disable_emits_nothing_if_nothing_is_pending(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void nested_disable_emits_for_the_outer_section_too(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	lazy_mmu_mode_disable();
+
+	LAZY_EXPECT_BARRIERS(test, seen, 1);
+}
+
+static void nested_disable_clears_the_mark(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+static void nested_disable_emits_nothing_if_nothing_is_pending(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	lazy_mmu_mode_disable();
+
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void nested_enable_keeps_the_mark(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	seen = LAZY_WATCH(lazy_mmu_mode_enable());
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, seen.is_marked);
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void entry_after_a_nested_section_leaves_a_mark_again(struct kunit *test)
+{
+	struct lazy_seen entry, disable;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	lazy_mmu_mode_disable();
+	entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
+	disable = LAZY_WATCH(lazy_mmu_mode_disable());
+
+	KUNIT_EXPECT_TRUE(test, entry.is_marked);
+	LAZY_EXPECT_BARRIERS(test, disable, 1);
+}
+
+static void pause_emits_what_is_pending(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	seen = LAZY_WATCH(lazy_mmu_mode_pause());
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	LAZY_EXPECT_BARRIERS(test, seen, 1);
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+static void entry_after_a_pause_leaves_a_mark_again(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_set_kernel(LAZY_PTE);
+	lazy_mmu_mode_resume();
+	seen = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, seen.is_marked);
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void next_section_starts_without_a_mark(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	lazy_mmu_mode_disable();
+	seen = LAZY_WATCH(lazy_mmu_mode_enable());
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+/* Real mappings. */
+
+static struct page *lazy_page;
+
+static u64 *lazy_page_word(void)
+{
+	return page_address(lazy_page);
+}
+
+/* Make a page of the linear map invalid, then valid: two nested sections. */
+static void lazy_remap_page(bool *was_unmapped)
+{
+	unsigned long addr = (unsigned long)page_address(lazy_page);
+	u64 val;
+
+	set_memory_valid(addr, 1, 0);
+	*was_unmapped = copy_from_kernel_nofault(&val, (void *)addr, sizeof(val));
+	set_memory_valid(addr, 1, 1);
+}
+
+static void lazy_skip_unless_page_can_be_unmapped(struct kunit *test)
+{
+	if (!can_set_direct_map())
+		kunit_skip(test, "the linear map has blocks (rodata=)");
+}
+
+static void page_mapped_in_an_inner_section_is_usable_after_it(struct kunit *test)
+{
+	bool was_unmapped;
+	struct lazy_seen seen;
+	u64 val = 0;
+	int err;
+
+	lazy_skip_unless_page_can_be_unmapped(test);
+
+	*lazy_page_word() = 1234;
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	seen = LAZY_WATCH(lazy_remap_page(&was_unmapped));
+	err = copy_from_kernel_nofault(&val, lazy_page_word(), sizeof(val));
+	lazy_mmu_mode_disable();
+
+	KUNIT_ASSERT_TRUE(test, was_unmapped);
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+	KUNIT_EXPECT_TRUE(test, seen.on);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, val, 1234);
+}
+
+static void fixmap_is_immediate_in_a_section(struct kunit *test)
+{
+	void *mapped = (void *)fix_to_virt(FIX_BTMAP_BEGIN);
+	struct lazy_seen seen;
+	u64 val = 0;
+
+	*lazy_page_word() = 5678;
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(set_fixmap(FIX_BTMAP_BEGIN, page_to_phys(lazy_page)));
+	copy_from_kernel_nofault(&val, mapped, sizeof(val));
+	clear_fixmap(FIX_BTMAP_BEGIN);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+	KUNIT_EXPECT_EQ(test, val, 5678);
+}
+
+/* Writes what is there already. */
+static void swapper_pg_dir_is_immediate_in_a_section(struct kunit *test)
+{
+	pgd_t *pgdp = pgd_offset_k((unsigned long)page_address(lazy_page));
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(set_swapper_pgd(pgdp, READ_ONCE(*pgdp)));
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+/*
+ * vmalloc opens sections of its own, which the tracepoint of their end shows.
+ * There are others at the same time, of debug options that map memory.
+ */
+struct lazy_vmap_log {
+	struct task_struct *task;
+	unsigned int nr_batches;
+};
+
+static struct lazy_vmap_log lazy_vmap_log;
+
+static void lazy_vmap_probe(void *data, u8 enable_count, u8 pause_count,
+			    unsigned long ip)
+{
+	char caller[64];
+
+	if (READ_ONCE(lazy_vmap_log.task) != current || !in_task())
+		return;
+
+	snprintf(caller, sizeof(caller), "%ps", (void *)ip);
+	if (lazy_is_marked() && strstr(caller, "vmap"))
+		lazy_vmap_log.nr_batches++;
+}
+
+static void lazy_vmap_begin(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_KALLSYMS))
+		kunit_skip(test, "needs CONFIG_KALLSYMS");
+
+	KUNIT_ASSERT_EQ(test, 0, register_trace_lazy_mmu_hook_leave(lazy_vmap_probe, NULL));
+	lazy_vmap_log.nr_batches = 0;
+	WRITE_ONCE(lazy_vmap_log.task, current);
+}
+
+static unsigned int lazy_vmap_end(void)
+{
+	WRITE_ONCE(lazy_vmap_log.task, NULL);
+	unregister_trace_lazy_mmu_hook_leave(lazy_vmap_probe, NULL);
+	tracepoint_synchronize_unregister();
+
+	return lazy_vmap_log.nr_batches;
+}
+
+/* How many entries of 1 << @shift bytes it takes to map @size bytes at @addr. */
+static unsigned int lazy_nr_entries(const void *addr, size_t size, int shift)
+{
+	unsigned long first = (unsigned long)addr >> shift;
+	unsigned long last = ((unsigned long)addr + size - 1) >> shift;
+
+	return last - first + 1;
+}
+
+static void vmap_is_one_batch_a_table(struct kunit *test)
+{
+	static struct page *pages[LAZY_NR_PAGES];
+	unsigned int nr_batches;
+	void *addr;
+
+	for (int i = 0; i < LAZY_NR_PAGES; i++)
+		pages[i] = lazy_page;
+
+	lazy_vmap_begin(test);
+	addr = vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
+	nr_batches = lazy_vmap_end();
+	vunmap(addr);
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_EXPECT_EQ(test, nr_batches,
+			lazy_nr_entries(addr, sizeof(pages) / sizeof(*pages) * PAGE_SIZE,
+					PMD_SHIFT));
+}
+
+/* Maps device memory that nobody is going to access. */
+static void lazy_ioremap(struct kunit *test, phys_addr_t phys, size_t size, int shift)
+{
+	unsigned int nr_batches;
+	void __iomem *addr;
+
+	lazy_vmap_begin(test);
+	addr = ioremap(phys, size);
+	nr_batches = lazy_vmap_end();
+	iounmap(addr);
+
+	KUNIT_ASSERT_NOT_NULL(test, (void __force *)addr);
+	KUNIT_EXPECT_EQ(test, nr_batches,
+			lazy_nr_entries((void __force *)addr, size, shift));
+}
+
+static void ioremap_of_pages_is_one_batch_a_table(struct kunit *test)
+{
+	lazy_ioremap(test, PFN_PHYS(max_pfn) + PAGE_SIZE, LAZY_NR_PAGES * PAGE_SIZE,
+		     PMD_SHIFT);
+}
+
+static void ioremap_of_blocks_is_one_batch_a_table(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_ARM64_4K_PAGES))
+		kunit_skip(test, "a block is larger than this test should map");
+
+	lazy_ioremap(test, ALIGN(PFN_PHYS(max_pfn), PMD_SIZE), 4 * PMD_SIZE, PUD_SHIFT);
+}
+
+/* An interrupt on top of a section stores and maps. */
+
+static const struct lazy_interrupt_param {
+	const char *desc;
+	enum hrtimer_mode mode;
+	bool is_soft;
+	bool is_marked;
+} lazy_interrupt_params[] = {
+	{ "hard interrupt, nothing pending", HRTIMER_MODE_REL_PINNED_HARD, false, false },
+	{ "hard interrupt, entries pending", HRTIMER_MODE_REL_PINNED_HARD, false, true },
+	{ "softirq, nothing pending", HRTIMER_MODE_REL_PINNED_SOFT, true, false },
+	{ "softirq, entries pending", HRTIMER_MODE_REL_PINNED_SOFT, true, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_interrupt, lazy_interrupt_params, desc);
+
+struct lazy_interrupt {
+	struct hrtimer timer;
+	struct completion done;
+	struct task_struct *task;
+	bool is_soft;
+
+	/* The handler ran on top of the section, and did this. */
+	bool hit;
+	struct lazy_seen entry;
+	bool was_unmapped;
+	u64 val;
+
+	/* The section afterwards. */
+	bool is_marked;
+	struct lazy_seen disable;
+};
+
+static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+{
+	struct lazy_interrupt *irq = container_of(timer, typeof(*irq), timer);
+	bool is_context_due = irq->is_soft ? in_serving_softirq() && !in_hardirq() :
+					     in_hardirq();
+
+	if (current == irq->task && current->lazy_mmu_state.enable_count &&
+	    is_context_due) {
+		irq->hit = true;
+		irq->entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
+		lazy_remap_page(&irq->was_unmapped);
+		copy_from_kernel_nofault(&irq->val, lazy_page_word(), sizeof(irq->val));
+	}
+	complete(&irq->done);
+
+	return HRTIMER_NORESTART;
+}
+
+static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
+{
+	const struct lazy_interrupt_param *param = test->param_value;
+	struct lazy_interrupt *irq;
+
+	if (param->is_soft && IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "softirqs run in threads with CONFIG_PREEMPT_RT");
+	lazy_skip_unless_page_can_be_unmapped(test);
+
+	irq = kunit_kzalloc(test, sizeof(*irq), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, irq);
+	init_completion(&irq->done);
+	irq->task = current;
+	irq->is_soft = param->is_soft;
+	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, param->mode);
+	irq->timer.function = lazy_interrupt_fn;
+	*lazy_page_word() = 4321;
+
+	/* The handler may run on top of another task, or too late. */
+	for (int i = 0; i < 100 && !irq->hit; i++) {
+		reinit_completion(&irq->done);
+		lazy_mmu_mode_enable();
+		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC), param->mode);
+		if (param->is_marked)
+			lazy_set_kernel(LAZY_PMD);
+		lazy_spin_until_done(&irq->done, 100);
+
+		irq->is_marked = lazy_is_marked();
+		irq->disable = LAZY_WATCH(lazy_mmu_mode_disable());
+		hrtimer_cancel(&irq->timer);
+		cond_resched();
+	}
+	KUNIT_ASSERT_TRUE_MSG(test, irq->hit, "no interrupt hit the section");
+
+	return irq;
+}
+
+static void interrupt_gets_barriers_at_once(struct kunit *test)
+{
+	LAZY_EXPECT_BARRIERS(test, lazy_interrupt_section(test)->entry, 1);
+}
+
+static void interrupt_may_unmap_and_map(struct kunit *test)
+{
+	struct lazy_interrupt *irq = lazy_interrupt_section(test);
+
+	KUNIT_EXPECT_TRUE(test, irq->was_unmapped);
+	KUNIT_EXPECT_EQ(test, irq->val, 4321);
+}
+
+static void interrupt_leaves_the_mark_as_it_is(struct kunit *test)
+{
+	const struct lazy_interrupt_param *param = test->param_value;
+	struct lazy_interrupt *irq = lazy_interrupt_section(test);
+
+	KUNIT_EXPECT_EQ(test, irq->is_marked, param->is_marked);
+}
+
+static void section_emits_for_itself_after_an_interrupt(struct kunit *test)
+{
+	const struct lazy_interrupt_param *param = test->param_value;
+	struct lazy_interrupt *irq = lazy_interrupt_section(test);
+
+	LAZY_EXPECT_BARRIERS(test, irq->disable, param->is_marked);
+}
+
+/* Other tasks */
+
+/* A task that waits in a section, with an entry pending, to be told to go on. */
+struct lazy_peer {
+	struct task_struct *task;
+	struct completion is_in;
+	struct completion go_on;
+
+	bool was_told;
+	bool was_marked;
+	int first_cpu;
+	int last_cpu;
+	struct lazy_seen disable;
+};
+
+static int lazy_peer_fn(void *data)
+{
+	struct lazy_peer *peer = data;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	peer->first_cpu = raw_smp_processor_id();
+	complete(&peer->is_in);
+	peer->was_told = lazy_spin_until_done(&peer->go_on, 10 * MSEC_PER_SEC);
+	peer->last_cpu = raw_smp_processor_id();
+	peer->was_marked = lazy_is_marked();
+	peer->disable = LAZY_WATCH(lazy_mmu_mode_disable());
+
+	return 0;
+}
+
+static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *),
+					 int cpu)
+{
+	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, peer);
+	init_completion(&peer->is_in);
+	init_completion(&peer->go_on);
+	peer->task = kthread_create(fn, peer, "lazy_mmu_peer");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, peer->task);
+	get_task_struct(peer->task);
+	set_cpus_allowed_ptr(peer->task, cpumask_of(cpu));
+	wake_up_process(peer->task);
+	wait_for_completion(&peer->is_in);
+
+	return peer;
+}
+
+static void lazy_stop_peer(struct lazy_peer *peer)
+{
+	complete(&peer->go_on);
+	kthread_stop_put(peer->task);
+}
+
+static void lazy_expect_peer(struct kunit *test, struct lazy_peer *peer)
+{
+	KUNIT_EXPECT_TRUE_MSG(test, peer->was_told, "its section ended too early");
+	KUNIT_EXPECT_TRUE(test, peer->was_marked);
+	LAZY_EXPECT_BARRIERS(test, peer->disable, 1);
+	KUNIT_EXPECT_FALSE(test, peer->disable.is_marked);
+}
+
+/* A real-time task on the same CPU only gets there by preempting the section. */
+static void mark_survives_preemption(struct kunit *test)
+{
+	struct lazy_seen before, entry, disable;
+	unsigned long nr_preempted;
+	struct lazy_peer *peer;
+	int cpu;
+
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+
+	cpu = raw_smp_processor_id();
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	sched_set_fifo(current);
+	peer = lazy_start_peer(test, lazy_peer_fn, cpu);
+	nr_preempted = peer->task->nivcsw;
+	before = LAZY_WATCH(lazy_mmu_mode_enable());
+	entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
+	disable = LAZY_WATCH(lazy_mmu_mode_disable());
+	lazy_stop_peer(peer);
+
+	KUNIT_ASSERT_GT(test, nr_preempted, 0);
+	lazy_expect_peer(test, peer);
+	KUNIT_EXPECT_FALSE(test, before.is_marked);
+	KUNIT_EXPECT_TRUE(test, entry.is_marked);
+	LAZY_EXPECT_BARRIERS(test, disable, 1);
+}
+
+static void mark_survives_migration(struct kunit *test)
+{
+	int this_cpu = raw_smp_processor_id();
+	int other_cpu = cpumask_any_but(cpu_online_mask, this_cpu);
+	struct lazy_peer *peer;
+
+	if (other_cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs two CPUs");
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+
+	peer = lazy_start_peer(test, lazy_peer_fn, other_cpu);
+	set_cpus_allowed_ptr(peer->task, cpumask_of(this_cpu));
+	lazy_stop_peer(peer);
+
+	KUNIT_ASSERT_EQ(test, peer->first_cpu, other_cpu);
+	KUNIT_ASSERT_EQ(test, peer->last_cpu, this_cpu);
+	lazy_expect_peer(test, peer);
+}
+
+/* Calls what copies a task, because fork itself may open and close sections. */
+static void new_task_starts_without_a_mark(struct kunit *test)
+{
+	struct task_struct *task = kunit_kzalloc(test, arch_task_struct_size, GFP_KERNEL);
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, task);
+
+	current_thread_info()->pte_barriers_pending = 1;
+	err = arch_dup_task_struct(task, current);
+	arch_flush_lazy_mmu_mode();
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_FALSE(test, task_thread_info(task)->pte_barriers_pending);
+}
+
+/* Die as in an oops, which this counts as, but without its lines in the log. */
+static int lazy_dying_fn(void *data)
+{
+	struct lazy_peer *peer = data;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	peer->was_marked = lazy_is_marked();
+	complete(&peer->is_in);
+	make_task_dead(SIGKILL);
+}
+
+static void dying_task_emits_what_is_pending(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool is_marked;
+
+	peer = lazy_start_peer(test, lazy_dying_fn, raw_smp_processor_id());
+	kthread_stop(peer->task);
+	is_marked = task_thread_info(peer->task)->pte_barriers_pending;
+	put_task_struct(peer->task);
+
+	KUNIT_ASSERT_TRUE(test, peer->was_marked);
+	KUNIT_EXPECT_FALSE(test, is_marked);
+}
+
+static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
+	KUNIT_CASE_PARAM(entry_gets_barriers_at_once_outside_a_section,
+			 lazy_level_gen_params),
+	KUNIT_CASE_PARAM(entry_gets_barriers_at_once_in_a_pause, lazy_level_gen_params),
+	KUNIT_CASE_PARAM(entry_leaves_a_mark_in_a_section, lazy_level_gen_params),
+	KUNIT_CASE_PARAM(entry_gets_no_barriers_in_a_section, lazy_level_gen_params),
+	KUNIT_CASE_PARAM(entry_is_stored_at_once_in_a_section, lazy_level_gen_params),
+	KUNIT_CASE_PARAM(entry_without_need_gets_no_barriers, lazy_quiet_gen_params),
+	KUNIT_CASE_PARAM(entry_without_need_leaves_no_mark, lazy_quiet_gen_params),
+
+	KUNIT_CASE(disable_emits_once_for_all_entries),
+	KUNIT_CASE(disable_clears_the_mark),
+	KUNIT_CASE(disable_emits_nothing_if_nothing_is_pending),
+	KUNIT_CASE(nested_disable_emits_for_the_outer_section_too),
+	KUNIT_CASE(nested_disable_clears_the_mark),
+	KUNIT_CASE(nested_disable_emits_nothing_if_nothing_is_pending),
+	KUNIT_CASE(nested_enable_keeps_the_mark),
+	KUNIT_CASE(entry_after_a_nested_section_leaves_a_mark_again),
+	KUNIT_CASE(pause_emits_what_is_pending),
+	KUNIT_CASE(entry_after_a_pause_leaves_a_mark_again),
+	KUNIT_CASE(next_section_starts_without_a_mark),
+
+	KUNIT_CASE(page_mapped_in_an_inner_section_is_usable_after_it),
+	KUNIT_CASE(fixmap_is_immediate_in_a_section),
+	KUNIT_CASE(swapper_pg_dir_is_immediate_in_a_section),
+	KUNIT_CASE(vmap_is_one_batch_a_table),
+	KUNIT_CASE(ioremap_of_pages_is_one_batch_a_table),
+	KUNIT_CASE(ioremap_of_blocks_is_one_batch_a_table),
+
+	KUNIT_CASE_PARAM(interrupt_gets_barriers_at_once, lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(interrupt_may_unmap_and_map, lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(interrupt_leaves_the_mark_as_it_is, lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(section_emits_for_itself_after_an_interrupt,
+			 lazy_interrupt_gen_params),
+
+	KUNIT_CASE(mark_survives_preemption),
+	KUNIT_CASE(mark_survives_migration),
+	KUNIT_CASE(new_task_starts_without_a_mark),
+	KUNIT_CASE(dying_task_emits_what_is_pending),
+	{}
+};
+
+static int lazy_mmu_mode_arm64_suite_init(struct kunit_suite *suite)
+{
+	lazy_page = alloc_page(GFP_KERNEL);
+	return lazy_page ? 0 : -ENOMEM;
+}
+
+/* Also runs if the function above failed. */
+static void lazy_mmu_mode_arm64_suite_exit(struct kunit_suite *suite)
+{
+	if (lazy_page)
+		__free_page(lazy_page);
+	lazy_page = NULL;
+}
+
+static struct kunit_suite lazy_mmu_mode_arm64_suite = {
+	.name = "lazy_mmu_mode_arm64",
+	.suite_init = lazy_mmu_mode_arm64_suite_init,
+	.suite_exit = lazy_mmu_mode_arm64_suite_exit,
+	.test_cases = lazy_mmu_mode_arm64_cases,
+};
+
+kunit_test_suite(lazy_mmu_mode_arm64_suite);
+
+MODULE_DESCRIPTION("KUnit tests for lazy MMU mode on arm64");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,1117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for lazy MMU sections with the hash MMU: what waits in the batch
+ * of the CPU, when the batch is flushed, and that stale translations are really
+ * gone then. With the radix MMU, that the hooks do nothing.
+ *
+ * The cases change real page tables. To see what the hardware makes of it, they
+ * write through the address and look which page has got it. Sleeping in a
+ * section is forbidden and a KUnit assertion may allocate, so a case records
+ * what happens, closes its section, and compares afterwards.
+ */
+#include <kunit/test.h>
+
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sizes.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <asm/hvcall.h>
+#include <asm/firmware.h>
+#include <asm/mmu.h>
+#include <asm/tlbflush.h>
+#include <asm/trace.h>
+
+/* More than a batch holds. */
+#define LAZY_NR_SLOTS	(PPC64_TLB_BATCH_NR + 8)
+
+enum lazy_page {
+	LAZY_OLD_PAGE,
+	LAZY_NEW_PAGE,
+	LAZY_NO_PAGE,
+};
+
+/* At first each page of this area, a slot, maps the old page. */
+static void *lazy_area;
+static struct page *lazy_pages[LAZY_NO_PAGE];
+
+/* A page of user memory. */
+struct lazy_user {
+	struct mm_struct *mm;
+	unsigned long addr;
+	pte_t *ptep;
+	spinlock_t *ptl;	/* of ptep */
+	pte_t pte;
+};
+
+static struct lazy_user lazy_user;
+
+static unsigned long lazy_pending(void)
+{
+	/* The task stays on its CPU, see lazy_mmu_mode_init(). */
+	return raw_cpu_read(ppc64_tlb_batch.index);
+}
+
+static unsigned long lazy_addr(unsigned int slot)
+{
+	return (unsigned long)lazy_area + slot * PAGE_SIZE;
+}
+
+/* Write through the slot. Returns the page that the write has reached. */
+static enum lazy_page lazy_write(unsigned int slot)
+{
+	static u64 stamp;
+	u64 value = ++stamp;
+
+	WRITE_ONCE(*(u64 *)lazy_addr(slot), value);
+	for (int i = 0; i < ARRAY_SIZE(lazy_pages); i++) {
+		if (READ_ONCE(*(u64 *)page_address(lazy_pages[i])) == value)
+			return i;
+	}
+	return LAZY_NO_PAGE;
+}
+
+static void lazy_map(unsigned int slot, enum lazy_page page)
+{
+	unsigned long addr = lazy_addr(slot);
+	pte_t *ptep = virt_to_kpte(addr);
+
+	ptep_get_and_clear(&init_mm, addr, ptep);
+	set_pte_at(&init_mm, addr, ptep, mk_pte(lazy_pages[page], PAGE_KERNEL));
+}
+
+/* Change the PTE without a word to the code that invalidates translations. */
+static void lazy_map_silently(unsigned int slot, enum lazy_page page)
+{
+	pte_t *ptep = virt_to_kpte(lazy_addr(slot));
+	pte_t pte = mk_pte(lazy_pages[page], PAGE_KERNEL);
+
+	*ptep = __pte(pte_val(pte) | (pte_val(*ptep) & _PAGE_HPTEFLAGS));
+}
+
+static void lazy_need_hash(struct kunit *test)
+{
+	if (radix_enabled())
+		kunit_skip(test, "the radix MMU has no batch");
+}
+
+/* Map the slots, and have each in the hash table. */
+static void lazy_map_slots(struct kunit *test)
+{
+	static struct page *pages[LAZY_NR_SLOTS];
+
+	lazy_need_hash(test);
+
+	for (int i = 0; i < ARRAY_SIZE(lazy_pages); i++) {
+		lazy_pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, lazy_pages[i]);
+	}
+	for (int i = 0; i < LAZY_NR_SLOTS; i++)
+		pages[i] = lazy_pages[LAZY_OLD_PAGE];
+	lazy_area = vmap(pages, LAZY_NR_SLOTS, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, lazy_area);
+
+	for (int i = 0; i < LAZY_NR_SLOTS; i++) {
+		KUNIT_ASSERT_EQ(test, lazy_write(i), LAZY_OLD_PAGE);
+		KUNIT_ASSERT_TRUE(test, pte_val(*virt_to_kpte(lazy_addr(i))) &
+					H_PAGE_HASHPTE);
+	}
+	KUNIT_ASSERT_EQ(test, lazy_pending(), 0);
+}
+
+/* Map a page of user memory, and have it in the hash table. */
+static void lazy_map_user(struct kunit *test, struct lazy_user *user,
+			  unsigned long addr)
+{
+	pmd_t *pmd;
+
+	lazy_need_hash(test);
+
+	addr = kunit_vm_mmap(test, NULL, addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_LT(test, addr, TASK_SIZE);
+	KUNIT_ASSERT_EQ(test, put_user(1, (u32 __user *)addr), 0);
+
+	user->mm = current->mm;
+	user->addr = addr;
+	/* Nobody else uses this mm, so the page table stays. */
+	pmd = pmd_off(user->mm, addr);
+	user->ptl = pte_lockptr(user->mm, pmd);
+	user->ptep = pte_offset_kernel(pmd, addr);
+	user->pte = ptep_get(user->ptep);
+	KUNIT_ASSERT_TRUE(test, pte_val(user->pte) & H_PAGE_HASHPTE);
+}
+
+/* In the lower segments, which are smaller than those of the kernel. */
+static void lazy_map_low_user(struct kunit *test)
+{
+	lazy_map_user(test, &lazy_user, SZ_256M);
+}
+
+/* Tell that the translation is to go, without a change of the PTE. */
+static void lazy_invalidate_user(const struct lazy_user *user)
+{
+	hpte_need_flush(user->mm, user->addr, user->ptep, pte_val(user->pte), 0);
+}
+
+static bool lazy_user_is_readable(void)
+{
+	u32 value;
+
+	return !copy_from_user_nofault(&value, (u32 __user *)lazy_user.addr,
+				       sizeof(value));
+}
+
+/* What a write in a section does at once, and what not. */
+
+static void write_outside_a_section_takes_effect_at_once(struct kunit *test)
+{
+	lazy_map_slots(test);
+
+	lazy_map(0, LAZY_NEW_PAGE);
+
+	KUNIT_EXPECT_EQ(test, lazy_write(0), LAZY_NEW_PAGE);
+}
+
+static void write_outside_a_section_is_not_collected(struct kunit *test)
+{
+	lazy_map_slots(test);
+
+	lazy_map(0, LAZY_NEW_PAGE);
+
+	KUNIT_EXPECT_EQ(test, lazy_pending(), 0);
+}
+
+static void writes_in_a_section_are_collected(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_map(1, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 2);
+}
+
+/* There is no second flag beside it. */
+static void mode_of_the_task_alone_makes_writes_collected(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	preempt_disable();
+	current->lazy_mmu_state.enable_count = 1;
+	lazy_map(0, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	arch_flush_lazy_mmu_mode();
+	current->lazy_mmu_state.enable_count = 0;
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+}
+
+static void section_disables_preemption(struct kunit *test)
+{
+	int before, inside;
+
+	lazy_need_hash(test);
+	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
+		kunit_skip(test, "needs CONFIG_PREEMPT_COUNT");
+
+	before = preempt_count();
+	lazy_mmu_mode_enable();
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, inside, before + PREEMPT_OFFSET);
+}
+
+static void preemption_is_as_before_after_a_section(struct kunit *test)
+{
+	int before, after;
+
+	before = preempt_count();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	after = preempt_count();
+	preempt_count_set(before);
+
+	KUNIT_EXPECT_EQ(test, after, before);
+}
+
+static void flush_outside_a_section_leaves_preemption_alone(struct kunit *test)
+{
+	int before, after;
+
+	before = preempt_count();
+	arch_flush_lazy_mmu_mode();
+	after = preempt_count();
+	preempt_count_set(before);
+
+	KUNIT_EXPECT_EQ(test, after, before);
+}
+
+/* The end of a section */
+
+static void outermost_disable_empties_the_batch(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_mmu_mode_disable();
+	pending = lazy_pending();
+	arch_flush_lazy_mmu_mode();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, pending, 0);
+}
+
+static void outermost_disable_removes_stale_translations(struct kunit *test)
+{
+	enum lazy_page before, after;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	before = lazy_write(0);
+	lazy_mmu_mode_disable();
+	after = lazy_write(0);
+
+	/* Otherwise there was nothing to remove. */
+	KUNIT_ASSERT_EQ(test, before, LAZY_OLD_PAGE);
+	KUNIT_EXPECT_EQ(test, after, LAZY_NEW_PAGE);
+}
+
+/* This many are flushed in another way than a single one. */
+static void outermost_disable_removes_many_stale_translations(struct kunit *test)
+{
+	unsigned int nr_stale_before = 0, nr_stale_after = 0;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	for (int i = 0; i < PPC64_TLB_BATCH_NR - 1; i++) {
+		lazy_map(i, LAZY_NEW_PAGE);
+		nr_stale_before += lazy_write(i) == LAZY_OLD_PAGE;
+	}
+	lazy_mmu_mode_disable();
+	for (int i = 0; i < PPC64_TLB_BATCH_NR - 1; i++)
+		nr_stale_after += lazy_write(i) != LAZY_NEW_PAGE;
+
+	KUNIT_ASSERT_EQ(test, nr_stale_before, PPC64_TLB_BATCH_NR - 1);
+	KUNIT_EXPECT_EQ(test, nr_stale_after, 0);
+}
+
+static void user_translation_is_gone_after_a_section(struct kunit *test)
+{
+	bool before, after;
+
+	lazy_map_low_user(test);
+
+	spin_lock(lazy_user.ptl);
+	lazy_mmu_mode_enable();
+	ptep_get_and_clear(lazy_user.mm, lazy_user.addr, lazy_user.ptep);
+	before = lazy_user_is_readable();
+	lazy_mmu_mode_disable();
+	after = lazy_user_is_readable();
+	set_pte_at(lazy_user.mm, lazy_user.addr, lazy_user.ptep, lazy_user.pte);
+	spin_unlock(lazy_user.ptl);
+
+	KUNIT_ASSERT_TRUE(test, before);
+	KUNIT_EXPECT_FALSE(test, after);
+}
+
+static void inner_disable_empties_the_batch(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_mmu_mode_disable();
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 0);
+}
+
+static void inner_disable_removes_stale_translations(struct kunit *test)
+{
+	enum lazy_page before, after;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	before = lazy_write(0);
+	lazy_mmu_mode_disable();
+	after = lazy_write(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_ASSERT_EQ(test, before, LAZY_OLD_PAGE);
+	KUNIT_EXPECT_EQ(test, after, LAZY_NEW_PAGE);
+}
+
+static void inner_disable_removes_what_the_outer_section_left_stale(struct kunit *test)
+{
+	enum lazy_page before, after;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	before = lazy_write(0);
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	after = lazy_write(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_ASSERT_EQ(test, before, LAZY_OLD_PAGE);
+	KUNIT_EXPECT_EQ(test, after, LAZY_NEW_PAGE);
+}
+
+static void outer_section_collects_on_after_inner_disable(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+}
+
+/* Pauses */
+
+static void pause_empties_the_batch(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_mmu_mode_pause();
+	pending = lazy_pending();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, pending, 0);
+}
+
+static void write_in_a_pause_takes_effect_at_once(struct kunit *test)
+{
+	enum lazy_page page;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_map(0, LAZY_NEW_PAGE);
+	page = lazy_write(0);
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, page, LAZY_NEW_PAGE);
+}
+
+static void section_opened_in_a_pause_collects_nothing(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, pending, 0);
+}
+
+static void section_collects_on_after_a_pause(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_resume();
+	lazy_map(0, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+}
+
+/* What ends a batch, but not the section */
+
+static void full_batch_is_flushed_at_once(struct kunit *test)
+{
+	unsigned int nr_stale = 0;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	for (int i = 0; i < PPC64_TLB_BATCH_NR; i++)
+		lazy_map(i, LAZY_NEW_PAGE);
+	for (int i = 0; i < PPC64_TLB_BATCH_NR; i++)
+		nr_stale += lazy_write(i) != LAZY_NEW_PAGE;
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, nr_stale, 0);
+}
+
+static void section_collects_on_after_a_full_batch(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	for (int i = 0; i < PPC64_TLB_BATCH_NR + 1; i++)
+		lazy_map(i, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+}
+
+static void batch_is_flushed_before_it_takes_another_mm(struct kunit *test)
+{
+	struct mm_struct *mm;
+	unsigned long pending;
+	enum lazy_page page;
+
+	lazy_map_slots(test);
+	lazy_map_low_user(test);
+
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_invalidate_user(&lazy_user);
+	pending = lazy_pending();
+	mm = this_cpu_read(ppc64_tlb_batch.mm);
+	page = lazy_write(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, page, LAZY_NEW_PAGE);
+	KUNIT_EXPECT_EQ(test, pending, 1);
+	KUNIT_EXPECT_PTR_EQ(test, mm, lazy_user.mm);
+}
+
+static void batch_is_flushed_before_it_takes_another_segment_size(struct kunit *test)
+{
+	struct lazy_user high;
+	unsigned long pending;
+	int ssize;
+
+	lazy_need_hash(test);
+	if (mmu_highuser_ssize == MMU_SEGSIZE_256M)
+		kunit_skip(test, "this CPU has one segment size");
+	lazy_map_low_user(test);
+	lazy_map_user(test, &high, 1UL << SID_SHIFT_1T);
+
+	lazy_mmu_mode_enable();
+	lazy_invalidate_user(&lazy_user);
+	lazy_invalidate_user(&high);
+	pending = lazy_pending();
+	ssize = this_cpu_read(ppc64_tlb_batch.ssize);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+	KUNIT_EXPECT_EQ(test, ssize, MMU_SEGSIZE_1T);
+}
+
+#ifdef CONFIG_PPC_PSERIES
+static struct {
+	struct task_struct *task;
+	unsigned int nr;
+	unsigned long pending;
+} lazy_hcalls;
+
+/* Runs where the task would die if the hypervisor refused. */
+static void lazy_hcall_probe(void *data, unsigned long opcode, unsigned long *args)
+{
+	if (READ_ONCE(lazy_hcalls.task) != current || !in_task())
+		return;
+	if (opcode != H_REMOVE && opcode != H_BULK_REMOVE && opcode != H_BLOCK_REMOVE)
+		return;
+
+	lazy_hcalls.nr++;
+	lazy_hcalls.pending += lazy_pending();
+}
+
+static void batch_is_empty_before_it_is_flushed(struct kunit *test)
+{
+	lazy_map_slots(test);
+	if (!firmware_has_feature(FW_FEATURE_LPAR))
+		kunit_skip(test, "there is no hypervisor to watch");
+	KUNIT_ASSERT_EQ(test, register_trace_hcall_entry(lazy_hcall_probe, NULL), 0);
+
+	lazy_hcalls.nr = 0;
+	lazy_hcalls.pending = 0;
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_map(1, LAZY_NEW_PAGE);
+	WRITE_ONCE(lazy_hcalls.task, current);
+	lazy_mmu_mode_disable();
+	WRITE_ONCE(lazy_hcalls.task, NULL);
+
+	unregister_trace_hcall_entry(lazy_hcall_probe, NULL);
+	tracepoint_synchronize_unregister();
+	KUNIT_ASSERT_GT(test, lazy_hcalls.nr, 0);
+	KUNIT_EXPECT_EQ(test, lazy_hcalls.pending, 0);
+}
+#else
+static void batch_is_empty_before_it_is_flushed(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PPC_PSERIES");
+}
+#endif /* CONFIG_PPC_PSERIES */
+
+/* The two functions of the architecture that open a section themselves */
+
+static void lazy_flush_slot(unsigned int slot)
+{
+	__flush_hash_table_range(lazy_addr(slot), lazy_addr(slot + 1));
+}
+
+static void table_range_flush_removes_translations(struct kunit *test)
+{
+	enum lazy_page before, after;
+
+	lazy_map_slots(test);
+
+	lazy_map_silently(0, LAZY_NEW_PAGE);
+	before = lazy_write(0);
+	lazy_flush_slot(0);
+	after = lazy_write(0);
+
+	KUNIT_ASSERT_EQ(test, before, LAZY_OLD_PAGE);
+	KUNIT_EXPECT_EQ(test, after, LAZY_NEW_PAGE);
+}
+
+static void table_range_flush_in_a_section_removes_translations(struct kunit *test)
+{
+	enum lazy_page before, after;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_map_silently(0, LAZY_NEW_PAGE);
+	before = lazy_write(0);
+	lazy_flush_slot(0);
+	after = lazy_write(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_ASSERT_EQ(test, before, LAZY_OLD_PAGE);
+	KUNIT_EXPECT_EQ(test, after, LAZY_NEW_PAGE);
+}
+
+static void section_collects_on_after_a_table_range_flush(struct kunit *test)
+{
+	unsigned long pending;
+
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_flush_slot(0);
+	lazy_map(1, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+}
+
+static void pmd_range_flush_in_a_section_removes_translations(struct kunit *test)
+{
+	struct lazy_user *user = &lazy_user;
+	bool before, after;
+
+	lazy_map_low_user(test);
+
+	spin_lock(user->ptl);
+	lazy_mmu_mode_enable();
+	*user->ptep = __pte(pte_val(user->pte) & ~(_PAGE_PRESENT | _PAGE_RWX));
+	before = lazy_user_is_readable();
+	flush_hash_table_pmd_range(user->mm, pmd_off(user->mm, user->addr),
+				   user->addr);
+	after = lazy_user_is_readable();
+	*user->ptep = user->pte;
+	lazy_mmu_mode_disable();
+	spin_unlock(user->ptl);
+
+	KUNIT_ASSERT_TRUE(test, before);
+	KUNIT_EXPECT_FALSE(test, after);
+}
+
+static void section_collects_on_after_a_pmd_range_flush(struct kunit *test)
+{
+	struct lazy_user *user = &lazy_user;
+	unsigned long pending;
+
+	lazy_map_slots(test);
+	lazy_map_low_user(test);
+
+	lazy_mmu_mode_enable();
+	flush_hash_table_pmd_range(user->mm, pmd_off(user->mm, user->addr),
+				   user->addr);
+	lazy_map(0, LAZY_NEW_PAGE);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+}
+
+/* Interrupts. The handler is a timer's, and a section has one update pending. */
+
+static const struct lazy_interrupt_param {
+	const char *desc;
+	enum hrtimer_mode mode;
+	bool is_soft;
+} lazy_interrupt_params[] = {
+	{ "hard interrupt", HRTIMER_MODE_REL_PINNED_HARD, false },
+	{ "softirq", HRTIMER_MODE_REL_PINNED_SOFT, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_interrupt, lazy_interrupt_params, desc);
+
+struct lazy_batch {
+	unsigned long pending;
+	struct mm_struct *mm;
+	unsigned long vpn;
+};
+
+static struct lazy_interrupt {
+	struct hrtimer timer;
+	struct completion done;
+	struct task_struct *task;
+	bool is_soft;
+	void (*fn)(void);
+
+	/* The handler ran on top of the section, and found this. */
+	bool hit;
+	struct lazy_batch before;
+	struct lazy_batch after;
+	enum lazy_page page;
+
+	/* Pending in the section after one more write. */
+	unsigned long pending;
+} lazy_interrupt;
+
+static void lazy_save_batch(struct lazy_batch *saved)
+{
+	const struct ppc64_tlb_batch *batch = raw_cpu_ptr(&ppc64_tlb_batch);
+
+	saved->pending = batch->index;
+	saved->mm = batch->mm;
+	saved->vpn = batch->vpn[0];
+}
+
+static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+{
+	struct lazy_interrupt *irq = &lazy_interrupt;
+	bool is_context_due = irq->is_soft ? in_serving_softirq() && !in_hardirq() :
+					     in_hardirq();
+
+	if (current == irq->task && current->lazy_mmu_state.enable_count &&
+	    is_context_due) {
+		irq->hit = true;
+		lazy_save_batch(&irq->before);
+		irq->fn();
+		lazy_save_batch(&irq->after);
+		irq->page = lazy_write(1);
+	}
+	complete(&irq->done);
+
+	return HRTIMER_NORESTART;
+}
+
+static const struct lazy_interrupt *lazy_interrupt_section(struct kunit *test,
+							   void (*fn)(void))
+{
+	const struct lazy_interrupt_param *param = test->param_value;
+	struct lazy_interrupt *irq = &lazy_interrupt;
+
+	if (param->is_soft && IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "softirqs run in threads with CONFIG_PREEMPT_RT");
+	lazy_map_slots(test);
+
+	*irq = (struct lazy_interrupt) {
+		.task = current,
+		.is_soft = param->is_soft,
+		.fn = fn,
+		.page = LAZY_NO_PAGE,
+	};
+	init_completion(&irq->done);
+	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, param->mode);
+	irq->timer.function = lazy_interrupt_fn;
+
+	/* The handler may run too early or too late. */
+	for (int i = 0; i < 100 && !irq->hit; i++) {
+		ktime_t end;
+
+		reinit_completion(&irq->done);
+		/* Have it in the hash table again. */
+		lazy_map(0, LAZY_OLD_PAGE);
+		lazy_map(2, LAZY_OLD_PAGE);
+		lazy_write(0);
+		lazy_write(2);
+
+		lazy_mmu_mode_enable();
+		lazy_map(0, LAZY_NEW_PAGE);
+		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC), param->mode);
+		end = ktime_add_ms(ktime_get(), 100);
+		while (!completion_done(&irq->done) && ktime_before(ktime_get(), end))
+			cpu_relax();
+		lazy_map(2, LAZY_NEW_PAGE);
+		irq->pending = lazy_pending();
+		lazy_mmu_mode_disable();
+
+		hrtimer_cancel(&irq->timer);
+		cond_resched();
+	}
+	KUNIT_ASSERT_TRUE_MSG(test, irq->hit, "no interrupt hit the section");
+	KUNIT_ASSERT_EQ(test, irq->before.pending, 1);
+
+	return irq;
+}
+
+static void lazy_expect_same_batch(struct kunit *test, const struct lazy_interrupt *irq)
+{
+	KUNIT_EXPECT_EQ(test, irq->after.pending, irq->before.pending);
+	KUNIT_EXPECT_PTR_EQ(test, irq->after.mm, irq->before.mm);
+	KUNIT_EXPECT_EQ(test, irq->after.vpn, irq->before.vpn);
+}
+
+static void lazy_write_in_an_interrupt(void)
+{
+	lazy_map(1, LAZY_NEW_PAGE);
+}
+
+static void lazy_flush_in_an_interrupt(void)
+{
+	lazy_map_silently(1, LAZY_NEW_PAGE);
+	lazy_flush_slot(1);
+}
+
+static void lazy_invalidate_in_an_interrupt(void)
+{
+	lazy_invalidate_user(&lazy_user);
+}
+
+static void write_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
+{
+	lazy_expect_same_batch(test,
+			       lazy_interrupt_section(test, lazy_write_in_an_interrupt));
+}
+
+static void write_in_an_interrupt_takes_effect_at_once(struct kunit *test)
+{
+	const struct lazy_interrupt *irq;
+
+	irq = lazy_interrupt_section(test, lazy_write_in_an_interrupt);
+
+	KUNIT_EXPECT_EQ(test, irq->page, LAZY_NEW_PAGE);
+}
+
+static void section_collects_on_after_an_interrupt(struct kunit *test)
+{
+	const struct lazy_interrupt *irq;
+
+	irq = lazy_interrupt_section(test, lazy_write_in_an_interrupt);
+
+	KUNIT_EXPECT_EQ(test, irq->pending, 2);
+}
+
+static void another_mm_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
+{
+	lazy_map_low_user(test);
+
+	lazy_expect_same_batch(test,
+			       lazy_interrupt_section(test, lazy_invalidate_in_an_interrupt));
+}
+
+static void table_range_flush_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
+{
+	lazy_expect_same_batch(test,
+			       lazy_interrupt_section(test, lazy_flush_in_an_interrupt));
+}
+
+static void table_range_flush_in_an_interrupt_takes_effect_at_once(struct kunit *test)
+{
+	const struct lazy_interrupt *irq;
+
+	irq = lazy_interrupt_section(test, lazy_flush_in_an_interrupt);
+
+	KUNIT_EXPECT_EQ(test, irq->page, LAZY_NEW_PAGE);
+}
+
+/* Death in a section */
+
+static struct {
+	struct completion is_in;
+	struct lazy_batch before;
+	struct lazy_batch after;
+	bool was_readable;
+	bool is_readable;
+} lazy_death;
+
+/* Die as in an oops, which this counts as, but without its lines in the log. */
+static int lazy_dying_fn(void *data)
+{
+	const struct lazy_user *user = &lazy_user;
+
+	complete(&lazy_death.is_in);
+	/* From here on do_exit() puts the mm. */
+	kthread_use_mm(user->mm);
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	spin_lock(user->ptl);
+	ptep_get_and_clear(user->mm, user->addr, user->ptep);
+	spin_unlock(user->ptl);
+	lazy_death.was_readable = lazy_user_is_readable();
+	lazy_save_batch(&lazy_death.before);
+	make_task_dead(SIGKILL);
+}
+
+/* Let a task die on this CPU that has an update of this mm pending. */
+static void lazy_let_die(struct kunit *test)
+{
+	struct lazy_user *user = &lazy_user;
+	struct task_struct *task;
+
+	lazy_map_low_user(test);
+	memset(&lazy_death, 0, sizeof(lazy_death));
+	init_completion(&lazy_death.is_in);
+
+	task = kthread_create(lazy_dying_fn, NULL, "lazy_mmu_dying");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	get_task_struct(task);
+	set_cpus_allowed_ptr(task, cpumask_of(raw_smp_processor_id()));
+	mmget(user->mm);
+	wake_up_process(task);
+	wait_for_completion(&lazy_death.is_in);
+	kthread_stop_put(task);
+	/* The reference of kthread_use_mm(), which do_exit() knows nothing of. */
+	mmdrop(user->mm);
+
+	lazy_save_batch(&lazy_death.after);
+	lazy_death.is_readable = lazy_user_is_readable();
+	spin_lock(user->ptl);
+	set_pte_at(user->mm, user->addr, user->ptep, user->pte);
+	spin_unlock(user->ptl);
+
+	KUNIT_ASSERT_EQ(test, lazy_death.before.pending, 1);
+	KUNIT_ASSERT_PTR_EQ(test, lazy_death.before.mm, user->mm);
+}
+
+static void dying_task_leaves_no_batch_behind(struct kunit *test)
+{
+	lazy_let_die(test);
+
+	KUNIT_EXPECT_EQ(test, lazy_death.after.pending, 0);
+}
+
+static void dying_task_leaves_no_stale_translation_behind(struct kunit *test)
+{
+	lazy_let_die(test);
+
+	KUNIT_ASSERT_TRUE(test, lazy_death.was_readable);
+	KUNIT_EXPECT_FALSE(test, lazy_death.is_readable);
+}
+
+/* The radix MMU. A batch that is not empty shows whether a hook looks at it. */
+
+static unsigned long lazy_radix_pending_after(struct kunit *test, void (*hook)(void))
+{
+	struct ppc64_tlb_batch *batch;
+	unsigned long pending;
+	int count;
+
+	if (!radix_enabled())
+		kunit_skip(test, "the hash MMU has a batch");
+
+	count = preempt_count();
+	batch = get_cpu_ptr(&ppc64_tlb_batch);
+	/* Two entries that are in the hash table with none of their subpages. */
+	batch->mm = &init_mm;
+	batch->psize = MMU_PAGE_4K;
+	batch->index = 2;
+	hook();
+	pending = batch->index;
+	batch->index = 0;
+	batch->mm = NULL;
+	preempt_count_set(count);
+
+	return pending;
+}
+
+static void lazy_leave(void)
+{
+	arch_leave_lazy_mmu_mode();
+}
+
+static void lazy_flush(void)
+{
+	arch_flush_lazy_mmu_mode();
+}
+
+static void radix_leave_hook_does_not_look_at_the_batch(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, lazy_radix_pending_after(test, lazy_leave), 2);
+}
+
+static void radix_flush_hook_does_not_look_at_the_batch(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, lazy_radix_pending_after(test, lazy_flush), 2);
+}
+
+static void radix_section_leaves_preemption_enabled(struct kunit *test)
+{
+	int before, inside, after;
+
+	if (!radix_enabled())
+		kunit_skip(test, "a section disables preemption with the hash MMU");
+
+	before = preempt_count();
+	lazy_mmu_mode_enable();
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+	after = preempt_count();
+	preempt_count_set(before);
+
+	KUNIT_EXPECT_EQ(test, inside, before);
+	KUNIT_EXPECT_EQ(test, after, before);
+}
+
+static struct kunit_case lazy_mmu_mode_cases[] = {
+	KUNIT_CASE(write_outside_a_section_takes_effect_at_once),
+	KUNIT_CASE(write_outside_a_section_is_not_collected),
+	KUNIT_CASE(writes_in_a_section_are_collected),
+	KUNIT_CASE(mode_of_the_task_alone_makes_writes_collected),
+	KUNIT_CASE(section_disables_preemption),
+	KUNIT_CASE(preemption_is_as_before_after_a_section),
+	KUNIT_CASE(flush_outside_a_section_leaves_preemption_alone),
+
+	KUNIT_CASE(outermost_disable_empties_the_batch),
+	KUNIT_CASE(outermost_disable_removes_stale_translations),
+	KUNIT_CASE(outermost_disable_removes_many_stale_translations),
+	KUNIT_CASE(user_translation_is_gone_after_a_section),
+	KUNIT_CASE(inner_disable_empties_the_batch),
+	KUNIT_CASE(inner_disable_removes_stale_translations),
+	KUNIT_CASE(inner_disable_removes_what_the_outer_section_left_stale),
+	KUNIT_CASE(outer_section_collects_on_after_inner_disable),
+
+	KUNIT_CASE(pause_empties_the_batch),
+	KUNIT_CASE(write_in_a_pause_takes_effect_at_once),
+	KUNIT_CASE(section_opened_in_a_pause_collects_nothing),
+	KUNIT_CASE(section_collects_on_after_a_pause),
+
+	KUNIT_CASE(full_batch_is_flushed_at_once),
+	KUNIT_CASE(section_collects_on_after_a_full_batch),
+	KUNIT_CASE(batch_is_flushed_before_it_takes_another_mm),
+	KUNIT_CASE(batch_is_flushed_before_it_takes_another_segment_size),
+	KUNIT_CASE(batch_is_empty_before_it_is_flushed),
+
+	KUNIT_CASE(table_range_flush_removes_translations),
+	KUNIT_CASE(table_range_flush_in_a_section_removes_translations),
+	KUNIT_CASE(section_collects_on_after_a_table_range_flush),
+	KUNIT_CASE(pmd_range_flush_in_a_section_removes_translations),
+	KUNIT_CASE(section_collects_on_after_a_pmd_range_flush),
+
+	KUNIT_CASE_PARAM(write_in_an_interrupt_leaves_the_batch_alone,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(write_in_an_interrupt_takes_effect_at_once,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(section_collects_on_after_an_interrupt,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(another_mm_in_an_interrupt_leaves_the_batch_alone,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(table_range_flush_in_an_interrupt_leaves_the_batch_alone,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(table_range_flush_in_an_interrupt_takes_effect_at_once,
+			 lazy_interrupt_gen_params),
+
+	KUNIT_CASE(dying_task_leaves_no_batch_behind),
+	KUNIT_CASE(dying_task_leaves_no_stale_translation_behind),
+
+	KUNIT_CASE(radix_leave_hook_does_not_look_at_the_batch),
+	KUNIT_CASE(radix_flush_hook_does_not_look_at_the_batch),
+	KUNIT_CASE(radix_section_leaves_preemption_enabled),
+	{}
+};
+
+/* Stay on this CPU; the thread that runs a case ends with it. */
+static int lazy_mmu_mode_init(struct kunit *test)
+{
+	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+}
+
+static void lazy_mmu_mode_exit(struct kunit *test)
+{
+	vunmap(lazy_area);
+	lazy_area = NULL;
+	for (int i = 0; i < ARRAY_SIZE(lazy_pages); i++) {
+		if (lazy_pages[i])
+			__free_page(lazy_pages[i]);
+		lazy_pages[i] = NULL;
+	}
+}
+
+static struct kunit_suite lazy_mmu_mode_suite = {
+	.name = "lazy_mmu_mode_powerpc",
+	.init = lazy_mmu_mode_init,
+	.exit = lazy_mmu_mode_exit,
+	.test_cases = lazy_mmu_mode_cases,
+};
+
+kunit_test_suite(lazy_mmu_mode_suite);
+
+MODULE_DESCRIPTION("KUnit tests for lazy MMU sections on book3s64");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,1108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for the lazy MMU mode of sparc64: which updates of a page table
+ * wait in the batch of the CPU, and when the batch is flushed.
+ *
+ * Most cases look at the batch. Others change which page an address is mapped
+ * to and access that address, because in the end it is the TLB and the TSB that
+ * must not be stale. All page tables are real ones of a real mm.
+ *
+ * Sleeping in a section is forbidden and a KUnit assertion may allocate, so a
+ * case records what happens, closes its section, and compares afterwards.
+ */
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <asm/asi.h>
+#include <asm/page.h>
+#include <asm/tlbflush.h>
+
+/*
+ * Page i of the area holds i + 1. One page table maps the whole area, and the
+ * area is too small to get a huge page.
+ */
+#define LAZY_AREA		(16 * PMD_SIZE)
+#define LAZY_AREA_PAGES		(TLB_BATCH_NR + 8)
+#define LAZY_USED_PAGES		8
+
+/*
+ * A page is remapped to the one that this is away from it. It is even, so the
+ * two addresses of a page have one colour in a virtually indexed cache.
+ */
+#define LAZY_REMAP		4
+
+#define LAZY_NO_VALUE		(~0UL)
+
+/* What a case needs of a mm. */
+struct lazy_mm {
+	struct mm_struct *mm;
+	pte_t *ptes;
+};
+
+/* The batch of a CPU, without the addresses that are no longer in it. */
+struct lazy_batch {
+	struct mm_struct *mm;
+	unsigned long nr;
+	unsigned int hugepage_shift;
+	unsigned long first;
+	unsigned long last;
+};
+
+/* Attached to the task that runs the case. Another one, which some cases need. */
+static struct lazy_mm lazy_mm, lazy_other_mm;
+
+/* As mapped at first. */
+static pte_t lazy_old_ptes[LAZY_USED_PAGES];
+
+static unsigned long lazy_addr(unsigned int page)
+{
+	return LAZY_AREA + page * PAGE_SIZE;
+}
+
+static unsigned long lazy_value(unsigned int page)
+{
+	return page + 1;
+}
+
+static unsigned long __user *lazy_user(unsigned int page)
+{
+	return (unsigned long __user *)lazy_addr(page);
+}
+
+/* Give each of these pages memory that is writable and dirty. */
+static void lazy_populate(struct kunit *test, unsigned int from, unsigned int to)
+{
+	for (unsigned int i = from; i < to; i++)
+		KUNIT_ASSERT_EQ(test, put_user(lazy_value(i), lazy_user(i)), 0);
+}
+
+/* No one else uses the mm, so its page table stays where it is. */
+static void lazy_find_ptes(struct kunit *test, struct lazy_mm *lazy)
+{
+	spinlock_t *ptl;	/* of the page table */
+
+	lazy->ptes = get_locked_pte(lazy->mm, LAZY_AREA, &ptl);
+	KUNIT_ASSERT_NOT_NULL(test, lazy->ptes);
+	pte_unmap_unlock(lazy->ptes, ptl);
+}
+
+/* Access the memory of the current mm, in a section too. */
+static unsigned long lazy_read(unsigned int page)
+{
+	unsigned long value;
+	int err;
+
+	pagefault_disable();
+	err = get_user(value, lazy_user(page));
+	pagefault_enable();
+	barrier();
+
+	return err ? LAZY_NO_VALUE : value;
+}
+
+/* An interrupt finds something else in %asi than get_user() needs. */
+static unsigned long lazy_read_in_interrupt(unsigned int page)
+{
+	unsigned long asi, value;
+
+	asm volatile("rd %%asi, %0" : "=r" (asi));
+	asm volatile("wr %%g0, %0, %%asi" : : "i" (ASI_AIUS) : "memory");
+	value = lazy_read(page);
+	asm volatile("wr %0, 0, %%asi" : : "r" (asi) : "memory");
+
+	return value;
+}
+
+static void lazy_write(unsigned int page, unsigned long value)
+{
+	pagefault_disable();
+	if (put_user(value, lazy_user(page)))
+		pr_err("page %u is not writable\n", page);
+	pagefault_enable();
+	barrier();
+}
+
+/* An update that leaves a page mapped as it is. */
+static void lazy_update_in(struct lazy_mm *lazy, unsigned int page)
+{
+	pte_t *ptep = lazy->ptes + page;
+
+	set_pte_at(lazy->mm, lazy_addr(page), ptep, *ptep);
+}
+
+static void lazy_update(unsigned int page)
+{
+	lazy_update_in(&lazy_mm, page);
+}
+
+/* An update that makes an address read lazy_value(page + LAZY_REMAP). */
+static void lazy_remap(unsigned int page)
+{
+	set_pte_at(lazy_mm.mm, lazy_addr(page), lazy_mm.ptes + page,
+		   lazy_old_ptes[page + LAZY_REMAP]);
+}
+
+/* Each page must be where it was when the mm goes. */
+static void lazy_restore(void)
+{
+	for (unsigned int i = 0; i < LAZY_USED_PAGES; i++)
+		set_pte_at(lazy_mm.mm, lazy_addr(i), lazy_mm.ptes + i,
+			   lazy_old_ptes[i]);
+}
+
+static struct lazy_batch lazy_look(void)
+{
+	const struct tlb_batch *tb = &get_cpu_var(tlb_batch);
+	struct lazy_batch batch = { .nr = tb->tlb_nr };
+
+	if (batch.nr) {
+		batch.mm = tb->mm;
+		batch.hugepage_shift = tb->hugepage_shift;
+		batch.first = tb->vaddrs[0];
+		batch.last = tb->vaddrs[batch.nr - 1];
+	}
+	put_cpu_var(tlb_batch);
+
+	return batch;
+}
+
+/* The batch holds @nr pages of @mm, which begin with @page. */
+static void lazy_expect_batch(struct kunit *test, const struct lazy_batch *batch,
+			      const struct lazy_mm *lazy, unsigned int page,
+			      unsigned long nr)
+{
+	KUNIT_ASSERT_EQ(test, batch->nr, nr);
+	KUNIT_EXPECT_PTR_EQ(test, batch->mm, lazy->mm);
+	KUNIT_EXPECT_EQ(test, batch->hugepage_shift, PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, batch->first, lazy_addr(page));
+	KUNIT_EXPECT_EQ(test, batch->last, lazy_addr(page + nr - 1));
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(lazy_mmput, mmput, struct mm_struct *)
+
+static void lazy_make_other_mm(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long addr;
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_mmput, mm), 0);
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+
+	kthread_unuse_mm(lazy_mm.mm);
+	kthread_use_mm(mm);
+	addr = vm_mmap(NULL, LAZY_AREA, LAZY_USED_PAGES * PAGE_SIZE,
+		       PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+	err = put_user(lazy_value(0), lazy_user(0));
+	kthread_unuse_mm(mm);
+	kthread_use_mm(lazy_mm.mm);
+
+	KUNIT_ASSERT_EQ(test, addr, LAZY_AREA);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	lazy_other_mm.mm = mm;
+	lazy_find_ptes(test, &lazy_other_mm);
+}
+
+/* What waits in the batch. */
+
+static void section_collects_updates(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	for (unsigned int i = 0; i < 3; i++)
+		lazy_update(i);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 0, 3);
+}
+
+static void update_outside_a_section_collects_nothing(struct kunit *test)
+{
+	lazy_update(0);
+
+	KUNIT_EXPECT_EQ(test, lazy_look().nr, 0);
+}
+
+static void section_collects_with_bottom_halves_disabled(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	local_bh_disable();
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+	local_bh_enable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 0, 1);
+}
+
+static void nested_section_collects_in_the_same_batch(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_enable();
+	lazy_update(1);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 0, 2);
+}
+
+static void end_of_the_section_empties_the_batch(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, lazy_look().nr, 0);
+}
+
+static void end_of_a_nested_section_empties_the_batch(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_enable();
+	lazy_update(1);
+	lazy_mmu_mode_disable();
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void section_goes_on_collecting_after_a_nested_one(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_update(1);
+	lazy_update(2);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 1, 2);
+}
+
+static void pause_empties_the_batch(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_pause();
+	batch = lazy_look();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void pause_collects_nothing(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_update(0);
+	batch = lazy_look();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void section_in_a_pause_collects_nothing(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void resumed_section_goes_on_collecting(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_resume();
+	lazy_update(1);
+	lazy_update(2);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 1, 2);
+}
+
+static void flush_empties_the_batch(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	arch_flush_lazy_mmu_mode();
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void section_goes_on_collecting_after_a_flush(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	arch_flush_lazy_mmu_mode();
+	lazy_update(1);
+	lazy_update(2);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 1, 2);
+}
+
+static void full_batch_starts_over(struct kunit *test)
+{
+	struct lazy_batch almost, full, next;
+
+	lazy_populate(test, LAZY_USED_PAGES, LAZY_AREA_PAGES);
+
+	lazy_mmu_mode_enable();
+	for (unsigned int i = 0; i < TLB_BATCH_NR - 1; i++)
+		lazy_update(i);
+	almost = lazy_look();
+	lazy_update(TLB_BATCH_NR - 1);
+	full = lazy_look();
+	lazy_update(TLB_BATCH_NR);
+	next = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &almost, &lazy_mm, 0, TLB_BATCH_NR - 1);
+	KUNIT_EXPECT_EQ(test, full.nr, 0);
+	lazy_expect_batch(test, &next, &lazy_mm, TLB_BATCH_NR, 1);
+}
+
+static void update_of_another_mm_starts_a_batch(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_make_other_mm(test);
+
+	lazy_mmu_mode_enable();
+	lazy_update(1);
+	lazy_update(2);
+	lazy_update_in(&lazy_other_mm, 0);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_other_mm, 0, 1);
+}
+
+static void update_of_another_page_size_starts_a_batch(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(1);
+	lazy_update(2);
+	/* No page of the area has that size, but its TLB entry can be flushed. */
+	tlb_batch_add(lazy_mm.mm, lazy_addr(0), lazy_mm.ptes, lazy_old_ptes[0], 0,
+		      REAL_HPAGE_SHIFT);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	KUNIT_ASSERT_EQ(test, batch.nr, 1);
+	KUNIT_EXPECT_EQ(test, batch.hugepage_shift, REAL_HPAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, batch.first, lazy_addr(0));
+}
+
+static void lazy_update_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pmd_t *pmdp = pmd_off(mm, addr);
+
+	set_pmd_at(mm, addr, pmdp, *pmdp);
+}
+
+static void update_of_a_pmd_collects_each_page_below(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "needs CONFIG_TRANSPARENT_HUGEPAGE");
+
+	lazy_mmu_mode_enable();
+	lazy_update_pmd(lazy_mm.mm, LAZY_AREA);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 0, LAZY_USED_PAGES);
+}
+
+static void update_of_a_pmd_outside_a_section_collects_nothing(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "needs CONFIG_TRANSPARENT_HUGEPAGE");
+
+	lazy_update_pmd(lazy_mm.mm, LAZY_AREA);
+
+	KUNIT_EXPECT_EQ(test, lazy_look().nr, 0);
+}
+
+/* Preemption: what keeps the batch that a section fills the same. */
+
+static int lazy_preempt_count(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
+		kunit_skip(test, "this kernel does not count");
+
+	return preempt_count();
+}
+
+static void section_disables_preemption(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), inside;
+
+	lazy_mmu_mode_enable();
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, inside, before + PREEMPT_OFFSET);
+}
+
+static void end_of_the_section_enables_preemption(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), after;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+	after = preempt_count();
+
+	KUNIT_EXPECT_EQ(test, after, before);
+}
+
+static void section_keeps_preemption_disabled_after_a_nested_one(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), inside;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, inside, before + PREEMPT_OFFSET);
+}
+
+static void pause_enables_preemption(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), inside;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	inside = preempt_count();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, inside, before);
+}
+
+static void flush_outside_a_section_leaves_preemption_enabled(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), after;
+
+	arch_flush_lazy_mmu_mode();
+	after = preempt_count();
+
+	KUNIT_EXPECT_EQ(test, after, before);
+}
+
+/* The hardware: an address that was remapped leads to the new page. */
+
+/* By which an update takes effect. */
+enum lazy_effect {
+	LAZY_END,
+	LAZY_NESTED_END,
+	LAZY_PAUSE,
+	LAZY_FLUSH,
+	LAZY_FULL_BATCH,
+	LAZY_ANOTHER_MM,
+	LAZY_ANOTHER_SIZE,
+};
+
+/* A batch of one page is flushed by other code than a longer one. */
+static const struct lazy_effect_param {
+	const char *desc;
+	enum lazy_effect effect;
+	unsigned int nr;
+} lazy_effect_params[] = {
+	{ "one page, end of the section", LAZY_END, 1 },
+	{ "three pages, end of the section", LAZY_END, 3 },
+	{ "one page, end of a nested section", LAZY_NESTED_END, 1 },
+	{ "three pages, end of a nested section", LAZY_NESTED_END, 3 },
+	{ "one page, pause", LAZY_PAUSE, 1 },
+	{ "three pages, pause", LAZY_PAUSE, 3 },
+	{ "one page, flush", LAZY_FLUSH, 1 },
+	{ "three pages, flush", LAZY_FLUSH, 3 },
+	{ "three pages, full batch", LAZY_FULL_BATCH, 3 },
+	{ "one page, another mm", LAZY_ANOTHER_MM, 1 },
+	{ "three pages, another mm", LAZY_ANOTHER_MM, 3 },
+	{ "one page, another page size", LAZY_ANOTHER_SIZE, 1 },
+	{ "three pages, another page size", LAZY_ANOTHER_SIZE, 3 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_effect, lazy_effect_params, desc);
+
+static void lazy_effect_begin(enum lazy_effect effect)
+{
+	lazy_mmu_mode_enable();
+	if (effect == LAZY_NESTED_END)
+		lazy_mmu_mode_enable();
+}
+
+static void lazy_effect_come(enum lazy_effect effect)
+{
+	switch (effect) {
+	case LAZY_END:
+	case LAZY_NESTED_END:
+		lazy_mmu_mode_disable();
+		break;
+	case LAZY_PAUSE:
+		lazy_mmu_mode_pause();
+		break;
+	case LAZY_FLUSH:
+		arch_flush_lazy_mmu_mode();
+		break;
+	case LAZY_FULL_BATCH:
+		for (unsigned int i = lazy_look().nr; i < TLB_BATCH_NR; i++)
+			lazy_update(LAZY_USED_PAGES - 1);
+		break;
+	case LAZY_ANOTHER_MM:
+		lazy_update_in(&lazy_other_mm, 0);
+		break;
+	case LAZY_ANOTHER_SIZE:
+		tlb_batch_add(lazy_mm.mm, lazy_addr(LAZY_USED_PAGES - 1),
+			      lazy_mm.ptes + LAZY_USED_PAGES - 1,
+			      lazy_old_ptes[LAZY_USED_PAGES - 1], 0,
+			      REAL_HPAGE_SHIFT);
+		break;
+	}
+}
+
+static void lazy_effect_end(enum lazy_effect effect)
+{
+	if (effect == LAZY_PAUSE)
+		lazy_mmu_mode_resume();
+	if (effect != LAZY_END)
+		lazy_mmu_mode_disable();
+}
+
+#define LAZY_MAX_REMAPPED	3
+
+/* What addresses led to, before and after their updates took effect. */
+static unsigned long lazy_before[LAZY_MAX_REMAPPED], lazy_after[LAZY_MAX_REMAPPED];
+
+/* Have the TLB translate the addresses as they are mapped now. */
+static void lazy_prime(void)
+{
+	for (unsigned int i = 0; i < LAZY_MAX_REMAPPED; i++)
+		lazy_read(i);
+}
+
+/* Without a stale translation there is nothing that the flush could have done. */
+static void lazy_skip_unless_stale(struct kunit *test, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (lazy_before[i] != lazy_value(i))
+			kunit_skip(test, "the old translation was gone too early");
+}
+
+static void reads_reach_the_new_page_after(struct kunit *test)
+{
+	const struct lazy_effect_param *param = test->param_value;
+
+	if (param->effect == LAZY_ANOTHER_MM)
+		lazy_make_other_mm(test);
+
+	lazy_prime();
+	lazy_effect_begin(param->effect);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_remap(i);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_before[i] = lazy_read(i);
+	lazy_effect_come(param->effect);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_after[i] = lazy_read(i);
+	lazy_effect_end(param->effect);
+	lazy_restore();
+
+	for (unsigned int i = 0; i < param->nr; i++)
+		KUNIT_EXPECT_EQ(test, lazy_after[i], lazy_value(i + LAZY_REMAP));
+	lazy_skip_unless_stale(test, param->nr);
+}
+
+static void writes_reach_the_new_page_after(struct kunit *test)
+{
+	const struct lazy_effect_param *param = test->param_value;
+	unsigned long written[LAZY_MAX_REMAPPED], kept[LAZY_MAX_REMAPPED];
+
+	if (param->effect == LAZY_ANOTHER_MM)
+		lazy_make_other_mm(test);
+
+	lazy_prime();
+	lazy_effect_begin(param->effect);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_remap(i);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_before[i] = lazy_read(i);
+	lazy_effect_come(param->effect);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_write(i, 1000 + i);
+	for (unsigned int i = 0; i < param->nr; i++)
+		written[i] = lazy_read(i + LAZY_REMAP);
+	lazy_effect_end(param->effect);
+	lazy_restore();
+	for (unsigned int i = 0; i < param->nr; i++)
+		kept[i] = lazy_read(i);
+
+	for (unsigned int i = 0; i < param->nr; i++) {
+		KUNIT_EXPECT_EQ(test, written[i], 1000 + i);
+		KUNIT_EXPECT_EQ(test, kept[i], lazy_value(i));
+	}
+	lazy_skip_unless_stale(test, param->nr);
+}
+
+static void update_outside_a_section_is_immediate(struct kunit *test)
+{
+	unsigned long value;
+
+	lazy_prime();
+	lazy_remap(0);
+	value = lazy_read(0);
+	lazy_restore();
+
+	KUNIT_EXPECT_EQ(test, value, lazy_value(LAZY_REMAP));
+}
+
+static void update_in_a_pause_is_immediate(struct kunit *test)
+{
+	unsigned long value;
+
+	lazy_prime();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_remap(0);
+	value = lazy_read(0);
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	lazy_restore();
+
+	KUNIT_EXPECT_EQ(test, value, lazy_value(LAZY_REMAP));
+}
+
+/* Kernel page tables */
+
+/* Large enough for two pages of one colour. */
+#define LAZY_KERNEL_PAGES	3
+
+KUNIT_DEFINE_ACTION_WRAPPER(lazy_vfree, vfree, const void *)
+
+static unsigned long *lazy_kernel_area(struct kunit *test)
+{
+	unsigned long *area = vzalloc(LAZY_KERNEL_PAGES * PAGE_SIZE);
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_vfree, area), 0);
+
+	return area;
+}
+
+static void update_of_a_kernel_page_collects_nothing(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)lazy_kernel_area(test);
+	pte_t *ptep = virt_to_kpte(addr);
+	struct lazy_batch batch;
+
+	KUNIT_ASSERT_TRUE(test, pte_accessible(&init_mm, *ptep));
+
+	lazy_mmu_mode_enable();
+	set_pte_at(&init_mm, addr, ptep, *ptep);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void update_of_a_kernel_page_leaves_the_batch_alone(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)lazy_kernel_area(test);
+	pte_t *ptep = virt_to_kpte(addr);
+	struct lazy_batch batch;
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_update(1);
+	set_pte_at(&init_mm, addr, ptep, *ptep);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_batch(test, &batch, &lazy_mm, 0, 2);
+}
+
+static void update_of_a_kernel_pmd_collects_nothing(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)lazy_kernel_area(test);
+	struct lazy_batch batch;
+
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "needs CONFIG_TRANSPARENT_HUGEPAGE");
+
+	lazy_mmu_mode_enable();
+	lazy_update_pmd(&init_mm, addr);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+/* It is flush_tlb_kernel_range() that makes these updates take effect. */
+static void kernel_range_is_flushed_in_a_section(struct kunit *test)
+{
+	unsigned long *area = lazy_kernel_area(test), addr = (unsigned long)area;
+	pte_t *ptep = virt_to_kpte(addr), old = *ptep;
+	unsigned long value;
+
+	WRITE_ONCE(area[0], 1);
+	WRITE_ONCE(area[2 * PAGE_SIZE / sizeof(*area)], 2);
+
+	lazy_mmu_mode_enable();
+	set_pte_at(&init_mm, addr, ptep, *virt_to_kpte(addr + 2 * PAGE_SIZE));
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+	value = READ_ONCE(area[0]);
+	set_pte_at(&init_mm, addr, ptep, old);
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, value, 2);
+}
+
+/* Interrupts. The handler is a timer's, and it updates a page table. */
+
+static const struct lazy_interrupt_param {
+	const char *desc;
+	enum hrtimer_mode mode;
+	bool is_soft;
+	bool is_other_mm;
+} lazy_interrupt_params[] = {
+	{ "hard interrupt, same mm", HRTIMER_MODE_REL_PINNED_HARD, false, false },
+	{ "hard interrupt, another mm", HRTIMER_MODE_REL_PINNED_HARD, false, true },
+	{ "softirq, same mm", HRTIMER_MODE_REL_PINNED_SOFT, true, false },
+	{ "softirq, another mm", HRTIMER_MODE_REL_PINNED_SOFT, true, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_interrupt, lazy_interrupt_params, desc);
+
+/* For an interrupt that accesses the memory as well. */
+static const struct lazy_interrupt_param lazy_same_mm_params[] = {
+	{ "hard interrupt", HRTIMER_MODE_REL_PINNED_HARD, false, false },
+	{ "softirq", HRTIMER_MODE_REL_PINNED_SOFT, true, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_same_mm, lazy_same_mm_params, desc);
+
+/* Pages that the task updates; the handler updates the next one. */
+#define LAZY_TASK_PAGES		2
+
+static struct lazy_interrupt {
+	struct hrtimer timer;
+	struct completion done;
+	struct task_struct *task;
+	bool is_soft;
+	bool is_other_mm;
+
+	/* The handler ran on top of the section, and found this. */
+	bool hit;
+	struct tlb_batch before;
+	struct tlb_batch after;
+	unsigned long value;
+
+	/* What is left to the task. */
+	struct lazy_batch batch;
+} lazy_irq;
+
+static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+{
+	struct lazy_interrupt *irq = &lazy_irq;
+	const struct tlb_batch *tb = this_cpu_ptr(&tlb_batch);
+	bool is_context_due = irq->is_soft ? in_serving_softirq() && !in_hardirq() :
+					     in_hardirq();
+
+	if (current == irq->task && current->lazy_mmu_state.enable_count &&
+	    tb->tlb_nr == LAZY_TASK_PAGES && is_context_due) {
+		irq->hit = true;
+		irq->before = *tb;
+		if (irq->is_other_mm) {
+			lazy_update_in(&lazy_other_mm, 0);
+		} else {
+			/* Have the TLB translate the address as it is mapped now. */
+			lazy_read_in_interrupt(LAZY_TASK_PAGES);
+			lazy_remap(LAZY_TASK_PAGES);
+			irq->value = lazy_read_in_interrupt(LAZY_TASK_PAGES);
+		}
+		irq->after = *tb;
+	}
+	complete(&irq->done);
+
+	return HRTIMER_NORESTART;
+}
+
+static void lazy_interrupt_section(struct kunit *test,
+				   const struct lazy_interrupt_param *param)
+{
+	struct lazy_interrupt *irq = &lazy_irq;
+
+	if (param->is_soft && IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "softirqs run in threads with CONFIG_PREEMPT_RT");
+	if (param->is_other_mm)
+		lazy_make_other_mm(test);
+
+	memset(irq, 0, sizeof(*irq));
+	init_completion(&irq->done);
+	irq->task = current;
+	irq->is_soft = param->is_soft;
+	irq->is_other_mm = param->is_other_mm;
+	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, param->mode);
+	irq->timer.function = lazy_interrupt_fn;
+
+	/* The handler may run too late. */
+	for (int i = 0; i < 100 && !irq->hit; i++) {
+		ktime_t end;
+
+		reinit_completion(&irq->done);
+		lazy_mmu_mode_enable();
+		for (unsigned int page = 0; page < LAZY_TASK_PAGES; page++)
+			lazy_update(page);
+		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC), param->mode);
+		end = ktime_add_ms(ktime_get(), 100);
+		while (!completion_done(&irq->done) && ktime_before(ktime_get(), end))
+			cpu_relax();
+		irq->batch = lazy_look();
+		lazy_mmu_mode_disable();
+		hrtimer_cancel(&irq->timer);
+		lazy_restore();
+		cond_resched();
+	}
+	KUNIT_ASSERT_TRUE_MSG(test, irq->hit, "no interrupt hit the section");
+}
+
+static void update_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
+{
+	struct lazy_interrupt *irq = &lazy_irq;
+
+	lazy_interrupt_section(test, test->param_value);
+
+	KUNIT_EXPECT_MEMEQ(test, &irq->before, &irq->after, sizeof(irq->before));
+}
+
+static void section_keeps_its_batch_across_an_interrupt(struct kunit *test)
+{
+	lazy_interrupt_section(test, test->param_value);
+
+	lazy_expect_batch(test, &lazy_irq.batch, &lazy_mm, 0, LAZY_TASK_PAGES);
+}
+
+static void update_in_an_interrupt_is_immediate(struct kunit *test)
+{
+	lazy_interrupt_section(test, test->param_value);
+
+	KUNIT_EXPECT_EQ(test, lazy_irq.value, lazy_value(LAZY_TASK_PAGES + LAZY_REMAP));
+}
+
+/* Death */
+
+struct lazy_victim {
+	struct completion is_in;
+	struct lazy_batch batch;
+};
+
+/* Die as in an oops, which this counts as, but without its lines in the log. */
+static int lazy_dying_fn(void *data)
+{
+	struct lazy_victim *victim = data;
+
+	/* As a thread of a process whose other threads go on. */
+	kthread_use_mm(lazy_mm.mm);
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_remap(0);
+	victim->batch = lazy_look();
+	complete(&victim->is_in);
+	make_task_dead(SIGKILL);
+}
+
+/* Let a task die in a section, on this CPU, where its batch would be left. */
+static void lazy_let_die(struct kunit *test)
+{
+	struct task_struct *task;
+	struct lazy_victim *victim;
+
+	victim = kunit_kzalloc(test, sizeof(*victim), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, victim);
+	init_completion(&victim->is_in);
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	task = kthread_create(lazy_dying_fn, victim, "lazy_mmu_victim");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	get_task_struct(task);
+	/* The dying task drops a reference. */
+	mmget(lazy_mm.mm);
+	kthread_bind(task, raw_smp_processor_id());
+	wake_up_process(task);
+	wait_for_completion(&victim->is_in);
+	kthread_stop_put(task);
+
+	/* There was something to leave behind. */
+	KUNIT_ASSERT_EQ(test, victim->batch.nr, 1);
+	KUNIT_ASSERT_PTR_EQ(test, victim->batch.mm, lazy_mm.mm);
+}
+
+static void death_in_a_section_leaves_no_batch_behind(struct kunit *test)
+{
+	struct lazy_batch batch;
+
+	lazy_let_die(test);
+	batch = lazy_look();
+	lazy_restore();
+
+	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void death_in_a_section_makes_its_updates_take_effect(struct kunit *test)
+{
+	unsigned long value;
+
+	lazy_prime();
+	lazy_let_die(test);
+	value = lazy_read(0);
+	lazy_restore();
+
+	KUNIT_EXPECT_EQ(test, value, lazy_value(LAZY_REMAP));
+}
+
+static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
+	KUNIT_CASE(section_collects_updates),
+	KUNIT_CASE(update_outside_a_section_collects_nothing),
+	KUNIT_CASE(section_collects_with_bottom_halves_disabled),
+	KUNIT_CASE(nested_section_collects_in_the_same_batch),
+	KUNIT_CASE(end_of_the_section_empties_the_batch),
+	KUNIT_CASE(end_of_a_nested_section_empties_the_batch),
+	KUNIT_CASE(section_goes_on_collecting_after_a_nested_one),
+	KUNIT_CASE(pause_empties_the_batch),
+	KUNIT_CASE(pause_collects_nothing),
+	KUNIT_CASE(section_in_a_pause_collects_nothing),
+	KUNIT_CASE(resumed_section_goes_on_collecting),
+	KUNIT_CASE(flush_empties_the_batch),
+	KUNIT_CASE(section_goes_on_collecting_after_a_flush),
+	KUNIT_CASE(full_batch_starts_over),
+	KUNIT_CASE(update_of_another_mm_starts_a_batch),
+	KUNIT_CASE(update_of_another_page_size_starts_a_batch),
+	KUNIT_CASE(update_of_a_pmd_collects_each_page_below),
+	KUNIT_CASE(update_of_a_pmd_outside_a_section_collects_nothing),
+
+	KUNIT_CASE(section_disables_preemption),
+	KUNIT_CASE(end_of_the_section_enables_preemption),
+	KUNIT_CASE(section_keeps_preemption_disabled_after_a_nested_one),
+	KUNIT_CASE(pause_enables_preemption),
+	KUNIT_CASE(flush_outside_a_section_leaves_preemption_enabled),
+
+	KUNIT_CASE_PARAM(reads_reach_the_new_page_after, lazy_effect_gen_params),
+	KUNIT_CASE_PARAM(writes_reach_the_new_page_after, lazy_effect_gen_params),
+	KUNIT_CASE(update_outside_a_section_is_immediate),
+	KUNIT_CASE(update_in_a_pause_is_immediate),
+
+	KUNIT_CASE(update_of_a_kernel_page_collects_nothing),
+	KUNIT_CASE(update_of_a_kernel_page_leaves_the_batch_alone),
+	KUNIT_CASE(update_of_a_kernel_pmd_collects_nothing),
+	KUNIT_CASE(kernel_range_is_flushed_in_a_section),
+
+	KUNIT_CASE_PARAM(update_in_an_interrupt_leaves_the_batch_alone,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(section_keeps_its_batch_across_an_interrupt,
+			 lazy_interrupt_gen_params),
+	KUNIT_CASE_PARAM(update_in_an_interrupt_is_immediate, lazy_same_mm_gen_params),
+
+	KUNIT_CASE(death_in_a_section_leaves_no_batch_behind),
+	KUNIT_CASE(death_in_a_section_makes_its_updates_take_effect),
+	{}
+};
+
+/* Runs in the task that then runs the case, whose mm goes with it. */
+static int lazy_mmu_mode_sparc64_init(struct kunit *test)
+{
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, NULL, LAZY_AREA, LAZY_AREA_PAGES * PAGE_SIZE,
+			     PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+	KUNIT_ASSERT_EQ(test, addr, LAZY_AREA);
+	lazy_populate(test, 0, LAZY_USED_PAGES);
+
+	lazy_mm.mm = current->mm;
+	lazy_find_ptes(test, &lazy_mm);
+	for (unsigned int i = 0; i < LAZY_USED_PAGES; i++)
+		lazy_old_ptes[i] = lazy_mm.ptes[i];
+
+	return 0;
+}
+
+static struct kunit_suite lazy_mmu_mode_sparc64_suite = {
+	.name = "lazy_mmu_mode_sparc64",
+	.init = lazy_mmu_mode_sparc64_init,
+	.test_cases = lazy_mmu_mode_sparc64_cases,
+};
+
+kunit_test_suite(lazy_mmu_mode_sparc64_suite);
+
+MODULE_DESCRIPTION("KUnit tests for the lazy MMU mode of sparc64");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,802 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for lazy MMU mode on Xen PV
+ *
+ * Page tables are read-only to a PV guest. Outside the mode each update is a
+ * hypercall; in the mode updates wait in the multicall buffer of the CPU. A
+ * read of the page table tells one from the other: an update that waits is
+ * not visible yet.
+ *
+ * The page table entries are those of an area in vmalloc space that nobody
+ * else uses. What a case finds in a section it checks after it, because
+ * assertions may sleep.
+ */
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/gfp.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include <asm/tlbflush.h>
+#include <asm/xen/hypervisor.h>
+#include <trace/events/xen.h>
+#include <uapi/linux/sched/types.h>
+#include <xen/xen.h>
+
+#define LAZY_PAGES		64
+#define LAZY_WORKERS		8
+#define LAZY_WORKER_SECONDS	20
+#define LAZY_WORKER_PAGES	8
+/* Of the area, for each worker. */
+#define LAZY_WORKER_PTES	(LAZY_PAGES / LAZY_WORKERS)
+
+static struct vm_struct *lazy_area;
+static struct page *lazy_page;
+static pte_t *lazy_ptes[LAZY_PAGES];
+
+/* How often the task that runs the case had multicalls issued. */
+static struct task_struct *lazy_task;
+static unsigned int lazy_issued;
+
+static void lazy_probe_flush(void *data, unsigned int mcidx, unsigned int argidx,
+			     unsigned int cbidx)
+{
+	if (mcidx && current == READ_ONCE(lazy_task))
+		lazy_issued++;
+}
+
+static unsigned long lazy_address(unsigned int i)
+{
+	return (unsigned long)lazy_area->addr + i * PAGE_SIZE;
+}
+
+static void lazy_write(unsigned int i)
+{
+	set_pte_at(&init_mm, lazy_address(i), lazy_ptes[i],
+		   mk_pte(lazy_page, PAGE_KERNEL));
+}
+
+static bool lazy_visible(unsigned int i)
+{
+	return pte_present(ptep_get(lazy_ptes[i]));
+}
+
+/* Write, and tell whether the update waits. */
+static bool lazy_write_waits(unsigned int i)
+{
+	bool waits;
+
+	/* A preemption would issue it. */
+	preempt_disable();
+	lazy_write(i);
+	waits = !lazy_visible(i);
+	preempt_enable();
+
+	return waits;
+}
+
+static void lazy_clear(unsigned int first, unsigned int nr)
+{
+	for (unsigned int i = first; i < first + nr; i++)
+		pte_clear(&init_mm, lazy_address(i), lazy_ptes[i]);
+}
+
+static void update_in_a_section_waits_for_its_end(struct kunit *test)
+{
+	bool waits, visible;
+
+	lazy_mmu_mode_enable();
+	waits = lazy_write_waits(0);
+	lazy_mmu_mode_disable();
+	visible = lazy_visible(0);
+
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+static void update_outside_a_section_is_immediate(struct kunit *test)
+{
+	bool waits = lazy_write_waits(0);
+
+	KUNIT_EXPECT_FALSE(test, waits);
+}
+
+/* What is visible at once takes a hypercall each; what waits is counted. */
+static void section_costs_a_sixteenth_of_the_hypercalls(struct kunit *test)
+{
+	unsigned int outside = 0, inside, early = 0;
+
+	preempt_disable();
+	for (int i = 0; i < LAZY_PAGES; i++)
+		outside += !lazy_write_waits(i);
+	lazy_clear(0, LAZY_PAGES);
+
+	lazy_issued = 0;
+	lazy_mmu_mode_enable();
+	for (int i = 0; i < LAZY_PAGES; i++) {
+		unsigned int issued = lazy_issued;
+
+		lazy_write(i);
+		if (lazy_visible(i) && lazy_issued == issued)
+			early++;
+	}
+	lazy_mmu_mode_disable();
+	inside = lazy_issued;
+	preempt_enable();
+
+	KUNIT_ASSERT_EQ(test, outside, LAZY_PAGES);
+	KUNIT_EXPECT_EQ(test, early, 0);
+	KUNIT_EXPECT_GT(test, inside, 0);
+	KUNIT_EXPECT_LE(test, inside * 16, outside);
+	for (int i = 0; i < LAZY_PAGES; i++)
+		KUNIT_EXPECT_TRUE(test, lazy_visible(i));
+}
+
+static void inner_disable_makes_updates_visible(struct kunit *test)
+{
+	bool outer_waits, inner_waits, outer_visible, inner_visible;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	outer_waits = lazy_write_waits(0);
+	lazy_mmu_mode_enable();
+	inner_waits = lazy_write_waits(1);
+	lazy_mmu_mode_disable();
+	outer_visible = lazy_visible(0);
+	inner_visible = lazy_visible(1);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, outer_waits);
+	KUNIT_EXPECT_TRUE(test, inner_waits);
+	KUNIT_EXPECT_TRUE(test, outer_visible);
+	KUNIT_EXPECT_TRUE(test, inner_visible);
+}
+
+static void outer_section_goes_on_after_the_inner_one(struct kunit *test)
+{
+	bool waits;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	waits = lazy_write_waits(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
+}
+
+static void pause_makes_updates_visible(struct kunit *test)
+{
+	bool waits, visible;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	waits = lazy_write_waits(0);
+	lazy_mmu_mode_pause();
+	visible = lazy_visible(0);
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+static void update_in_a_pause_is_immediate(struct kunit *test)
+{
+	unsigned int nr_waiting = 0;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	for (int i = 0; i < LAZY_PAGES; i++)
+		nr_waiting += lazy_write_waits(i);
+	/* Nor does a section in the pause batch. */
+	lazy_clear(0, 1);
+	lazy_mmu_mode_enable();
+	nr_waiting += lazy_write_waits(0);
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, nr_waiting, 0);
+}
+
+static void updates_wait_again_after_a_pause(struct kunit *test)
+{
+	bool waits;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_resume();
+	waits = lazy_write_waits(0);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
+}
+
+static void updates_wait_with_bottom_halves_disabled(struct kunit *test)
+{
+	bool waits;
+
+	local_bh_disable();
+	lazy_mmu_mode_enable();
+	waits = lazy_write_waits(0);
+	lazy_mmu_mode_disable();
+	local_bh_enable();
+
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
+}
+
+/* Interrupts */
+
+struct lazy_interrupt {
+	struct irq_work work;
+	bool hit;
+	bool waits;
+};
+
+static void lazy_interrupt_fn(struct irq_work *work)
+{
+	struct lazy_interrupt *irq = container_of(work, typeof(*irq), work);
+
+	irq->waits = lazy_write_waits(1);
+	WRITE_ONCE(irq->hit, true);
+}
+
+static void lazy_interrupt_section(struct kunit *test, struct lazy_interrupt *irq)
+{
+	ktime_t end = ktime_add_ms(ktime_get(), 1000);
+
+	*irq = (struct lazy_interrupt) {
+		.work = IRQ_WORK_INIT_HARD(lazy_interrupt_fn),
+	};
+	irq_work_queue(&irq->work);
+	while (!READ_ONCE(irq->hit) && ktime_before(ktime_get(), end))
+		cpu_relax();
+}
+
+static void update_in_an_interrupt_is_immediate(struct kunit *test)
+{
+	struct lazy_interrupt irq;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_interrupt_section(test, &irq);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+	irq_work_sync(&irq.work);
+
+	KUNIT_ASSERT_TRUE(test, irq.hit);
+	KUNIT_EXPECT_FALSE(test, irq.waits);
+}
+
+static void interrupt_loses_no_update(struct kunit *test)
+{
+	struct lazy_interrupt irq;
+	bool waits, waits_again;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	waits = lazy_write_waits(0);
+	lazy_interrupt_section(test, &irq);
+	waits_again = lazy_write_waits(2);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+	irq_work_sync(&irq.work);
+
+	KUNIT_ASSERT_TRUE(test, irq.hit);
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, waits_again);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
+	KUNIT_EXPECT_TRUE(test, lazy_visible(2));
+}
+
+/* Other tasks */
+
+/* A task with a section in which it is preempted, or moved to another CPU. */
+struct lazy_peer {
+	struct task_struct *task;
+	struct completion is_in;
+	struct completion go_on;
+	bool waits;
+	bool waits_again;
+	bool visible;
+	int first_cpu;
+	int last_cpu;
+};
+
+static void lazy_spin_until_done(struct completion *done)
+{
+	ktime_t end = ktime_add_ms(ktime_get(), 10 * MSEC_PER_SEC);
+
+	while (!completion_done(done) && ktime_before(ktime_get(), end))
+		cpu_relax();
+}
+
+static int lazy_peer_fn(void *data)
+{
+	struct lazy_peer *peer = data;
+
+	lazy_mmu_mode_enable();
+	peer->first_cpu = raw_smp_processor_id();
+	peer->waits = lazy_write_waits(0);
+	complete(&peer->is_in);
+	lazy_spin_until_done(&peer->go_on);
+	peer->last_cpu = raw_smp_processor_id();
+	peer->waits_again = lazy_write_waits(1);
+	lazy_mmu_mode_disable();
+	peer->visible = lazy_visible(1);
+
+	return 0;
+}
+
+/*
+ * In the flush of the mode's end, a task may be preempted when the mode is off
+ * already and the updates are not issued yet.
+ */
+static int lazy_ended_peer_fn(void *data)
+{
+	struct lazy_peer *peer = data;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	peer->waits = lazy_write_waits(0);
+	current->lazy_mmu_state.enable_count = 0;
+	preempt_enable();
+	complete(&peer->is_in);
+	lazy_spin_until_done(&peer->go_on);
+	arch_leave_lazy_mmu_mode();
+
+	return 0;
+}
+
+static int lazy_dying_peer_fn(void *data)
+{
+	struct lazy_peer *peer = data;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_enable();
+	peer->waits = lazy_write_waits(0);
+	complete(&peer->is_in);
+	/* It sets the preemption count straight. */
+	make_task_dead(SIGKILL);
+}
+
+static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *), int cpu)
+{
+	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, peer);
+	init_completion(&peer->is_in);
+	init_completion(&peer->go_on);
+	peer->task = kthread_create(fn, peer, "lazy_mmu_peer");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, peer->task);
+	get_task_struct(peer->task);
+	set_cpus_allowed_ptr(peer->task, cpumask_of(cpu));
+	wake_up_process(peer->task);
+	wait_for_completion(&peer->is_in);
+
+	return peer;
+}
+
+static void lazy_stop_peer(struct lazy_peer *peer)
+{
+	complete(&peer->go_on);
+	kthread_stop_put(peer->task);
+}
+
+static void lazy_skip_unless_preemptible(struct kunit *test)
+{
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+}
+
+/* A real-time task on the same CPU only gets there by preempting the section. */
+static struct lazy_peer *lazy_preempt(struct kunit *test, int (*fn)(void *), bool *visible)
+{
+	int cpu = raw_smp_processor_id();
+	struct lazy_peer *peer;
+
+	lazy_skip_unless_preemptible(test);
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	sched_set_fifo(current);
+	peer = lazy_start_peer(test, fn, cpu);
+	*visible = lazy_visible(0);
+	lazy_stop_peer(peer);
+
+	return peer;
+}
+
+static void preempted_section_delays_no_update(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_preempt(test, lazy_peer_fn, &visible);
+
+	KUNIT_EXPECT_TRUE(test, peer->waits);
+	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+static void preempted_section_batches_again(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_preempt(test, lazy_peer_fn, &visible);
+
+	KUNIT_EXPECT_TRUE(test, peer->waits_again);
+	KUNIT_EXPECT_TRUE(test, peer->visible);
+}
+
+static void preemption_before_the_final_flush_delays_no_update(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_preempt(test, lazy_ended_peer_fn, &visible);
+
+	KUNIT_EXPECT_TRUE(test, peer->waits);
+	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+/* The mode of the task that preempts is its own. */
+static void section_that_preempts_batches(struct kunit *test)
+{
+	int cpu = raw_smp_processor_id();
+	bool outside, inside, after;
+	struct lazy_peer *peer;
+
+	lazy_skip_unless_preemptible(test);
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	sched_set_fifo(current);
+	peer = lazy_start_peer(test, lazy_peer_fn, cpu);
+	outside = lazy_write_waits(2);
+	lazy_mmu_mode_enable();
+	inside = lazy_write_waits(3);
+	lazy_mmu_mode_disable();
+	after = lazy_write_waits(4);
+	lazy_stop_peer(peer);
+
+	KUNIT_EXPECT_FALSE(test, outside);
+	KUNIT_EXPECT_TRUE(test, inside);
+	KUNIT_EXPECT_FALSE(test, after);
+}
+
+static struct lazy_peer *lazy_migrate(struct kunit *test, bool *visible)
+{
+	int this_cpu = raw_smp_processor_id();
+	unsigned int other_cpu = cpumask_any_but(cpu_online_mask, this_cpu);
+	struct lazy_peer *peer;
+
+	if (other_cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs two CPUs");
+	lazy_skip_unless_preemptible(test);
+
+	set_cpus_allowed_ptr(current, cpumask_of(this_cpu));
+	peer = lazy_start_peer(test, lazy_peer_fn, other_cpu);
+	set_cpus_allowed_ptr(peer->task, cpumask_of(this_cpu));
+	*visible = lazy_visible(0);
+	lazy_stop_peer(peer);
+
+	KUNIT_ASSERT_EQ(test, peer->first_cpu, other_cpu);
+	KUNIT_ASSERT_EQ(test, peer->last_cpu, this_cpu);
+
+	return peer;
+}
+
+static void migrated_section_delays_no_update(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_migrate(test, &visible);
+
+	KUNIT_EXPECT_TRUE(test, peer->waits);
+	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+static void migrated_section_batches_again(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_migrate(test, &visible);
+
+	KUNIT_EXPECT_TRUE(test, peer->waits_again);
+	KUNIT_EXPECT_TRUE(test, peer->visible);
+}
+
+struct lazy_child {
+	struct completion done;
+	bool outside;
+	bool waits;
+	bool visible;
+};
+
+static int lazy_child_fn(void *data)
+{
+	struct lazy_child *child = data;
+
+	child->outside = lazy_write_waits(0);
+	lazy_mmu_mode_enable();
+	child->waits = lazy_write_waits(1);
+	lazy_mmu_mode_disable();
+	child->visible = lazy_visible(1);
+	complete(&child->done);
+	/* There is no user mode to return to. */
+	do_exit(0);
+}
+
+static void lazy_expect_child(struct kunit *test, bool fork_in_a_pause)
+{
+	struct lazy_child *child = kunit_kzalloc(test, sizeof(*child), GFP_KERNEL);
+	pid_t pid;
+
+	KUNIT_ASSERT_NOT_NULL(test, child);
+	init_completion(&child->done);
+	if (fork_in_a_pause) {
+		lazy_mmu_mode_enable();
+		lazy_mmu_mode_pause();
+	}
+	/* Kernel threads ignore SIGCHLD, so nobody has to wait for the child. */
+	pid = user_mode_thread(lazy_child_fn, child, SIGCHLD);
+	if (pid > 0)
+		wait_for_completion(&child->done);
+	if (fork_in_a_pause) {
+		lazy_mmu_mode_resume();
+		lazy_mmu_mode_disable();
+	}
+
+	KUNIT_ASSERT_GT(test, pid, 0);
+	KUNIT_EXPECT_FALSE(test, child->outside);
+	KUNIT_EXPECT_TRUE(test, child->waits);
+	KUNIT_EXPECT_TRUE(test, child->visible);
+}
+
+static void forked_task_batches(struct kunit *test)
+{
+	lazy_expect_child(test, false);
+}
+
+static void task_forked_in_a_pause_batches(struct kunit *test)
+{
+	lazy_expect_child(test, true);
+}
+
+static void dying_task_leaves_no_update_behind(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_start_peer(test, lazy_dying_peer_fn, raw_smp_processor_id());
+	kthread_stop(peer->task);
+	visible = lazy_visible(0);
+	put_task_struct(peer->task);
+
+	KUNIT_EXPECT_TRUE(test, peer->waits);
+	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+/* Work items that all map and unmap, and are preempted while they do. */
+
+struct lazy_worker {
+	struct work_struct work;
+	struct page *pages[LAZY_WORKER_PAGES];
+	unsigned int first_pte;
+	unsigned long end;
+	unsigned long nr_rounds;
+	unsigned long nr_wrong;
+};
+
+static void lazy_worker_vmap(struct lazy_worker *worker)
+{
+	unsigned int *p = vmap(worker->pages, LAZY_WORKER_PAGES, VM_MAP, PAGE_KERNEL);
+
+	if (!p) {
+		worker->nr_wrong++;
+		return;
+	}
+	for (int i = 0; i < LAZY_WORKER_PAGES; i++) {
+		unsigned int value = worker->nr_rounds * LAZY_WORKER_PAGES + i;
+
+		p[i * PAGE_SIZE / sizeof(*p)] = value;
+		worker->nr_wrong +=
+			*(unsigned int *)page_address(worker->pages[i]) != value;
+	}
+	vunmap(p);
+}
+
+static void lazy_worker_nest(struct lazy_worker *worker)
+{
+	unsigned int first = worker->first_pte;
+
+	lazy_mmu_mode_enable();
+	lazy_write(first);
+	lazy_mmu_mode_enable();
+	for (int i = 1; i < LAZY_WORKER_PTES - 1; i++)
+		lazy_write(first + i);
+	lazy_mmu_mode_disable();
+	for (int i = 0; i < LAZY_WORKER_PTES - 1; i++)
+		worker->nr_wrong += !lazy_visible(first + i);
+	lazy_write(first + LAZY_WORKER_PTES - 1);
+	lazy_mmu_mode_disable();
+	worker->nr_wrong += !lazy_visible(first + LAZY_WORKER_PTES - 1);
+	lazy_clear(first, LAZY_WORKER_PTES);
+}
+
+static void lazy_worker_fn(struct work_struct *work)
+{
+	struct lazy_worker *worker = container_of(work, typeof(*worker), work);
+
+	do {
+		lazy_worker_vmap(worker);
+		lazy_worker_nest(worker);
+		worker->nr_rounds++;
+		cond_resched();
+	} while (time_before(jiffies, worker->end));
+}
+
+static void lazy_free_pages(void *data)
+{
+	struct lazy_worker *workers = data;
+
+	for (int i = 0; i < LAZY_WORKERS; i++) {
+		for (int k = 0; k < LAZY_WORKER_PAGES; k++) {
+			if (workers[i].pages[k])
+				__free_page(workers[i].pages[k]);
+		}
+	}
+}
+
+static void kworkers_vmap_and_nest_undisturbed(struct kunit *test)
+{
+	struct workqueue_struct *queue;
+	struct lazy_worker *workers;
+	unsigned long nr_rounds = 0;
+
+	workers = kunit_kcalloc(test, LAZY_WORKERS, sizeof(*workers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, workers);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, lazy_free_pages, workers));
+	for (int i = 0; i < LAZY_WORKERS; i++) {
+		for (int k = 0; k < LAZY_WORKER_PAGES; k++) {
+			workers[i].pages[k] = alloc_page(GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, workers[i].pages[k]);
+		}
+		workers[i].first_pte = i * LAZY_WORKER_PTES;
+		workers[i].end = jiffies + LAZY_WORKER_SECONDS * HZ;
+		INIT_WORK(&workers[i].work, lazy_worker_fn);
+	}
+
+	queue = alloc_workqueue("lazy_mmu_mode_xen", WQ_UNBOUND, LAZY_WORKERS);
+	KUNIT_ASSERT_NOT_NULL(test, queue);
+	for (int i = 0; i < LAZY_WORKERS; i++)
+		queue_work(queue, &workers[i].work);
+	destroy_workqueue(queue);
+
+	for (int i = 0; i < LAZY_WORKERS; i++) {
+		KUNIT_EXPECT_GT(test, workers[i].nr_rounds, 0);
+		KUNIT_EXPECT_EQ(test, workers[i].nr_wrong, 0);
+		nr_rounds += workers[i].nr_rounds;
+	}
+	kunit_info(test, "%lu rounds\n", nr_rounds);
+}
+
+static struct kunit_case lazy_mmu_mode_xen_cases[] = {
+	KUNIT_CASE(update_in_a_section_waits_for_its_end),
+	KUNIT_CASE(update_outside_a_section_is_immediate),
+	KUNIT_CASE(section_costs_a_sixteenth_of_the_hypercalls),
+	KUNIT_CASE(inner_disable_makes_updates_visible),
+	KUNIT_CASE(outer_section_goes_on_after_the_inner_one),
+	KUNIT_CASE(pause_makes_updates_visible),
+	KUNIT_CASE(update_in_a_pause_is_immediate),
+	KUNIT_CASE(updates_wait_again_after_a_pause),
+	KUNIT_CASE(updates_wait_with_bottom_halves_disabled),
+
+	KUNIT_CASE(update_in_an_interrupt_is_immediate),
+	KUNIT_CASE(interrupt_loses_no_update),
+
+	KUNIT_CASE(preempted_section_delays_no_update),
+	KUNIT_CASE(preempted_section_batches_again),
+	KUNIT_CASE(preemption_before_the_final_flush_delays_no_update),
+	KUNIT_CASE(section_that_preempts_batches),
+	KUNIT_CASE(migrated_section_delays_no_update),
+	KUNIT_CASE(migrated_section_batches_again),
+	KUNIT_CASE(forked_task_batches),
+	KUNIT_CASE(task_forked_in_a_pause_batches),
+	KUNIT_CASE(dying_task_leaves_no_update_behind),
+
+	KUNIT_CASE_SLOW(kworkers_vmap_and_nest_undisturbed),
+	{}
+};
+
+static int lazy_collect_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	lazy_ptes[(addr - (unsigned long)lazy_area->addr) / PAGE_SIZE] = pte;
+	return 0;
+}
+
+static int lazy_mmu_mode_xen_suite_init(struct kunit_suite *suite)
+{
+	int ret;
+
+	if (!xen_pv_domain())
+		return 0;
+
+	ret = -ENOMEM;
+	lazy_page = alloc_page(GFP_KERNEL);
+	if (!lazy_page)
+		return ret;
+	lazy_area = get_vm_area(LAZY_PAGES * PAGE_SIZE, VM_IOREMAP);
+	if (!lazy_area)
+		goto free_page;
+	ret = apply_to_page_range(&init_mm, lazy_address(0), LAZY_PAGES * PAGE_SIZE,
+				  lazy_collect_pte, NULL);
+	if (!ret)
+		ret = register_trace_xen_mc_flush(lazy_probe_flush, NULL);
+	if (ret)
+		goto free_area;
+
+	return 0;
+
+free_area:
+	free_vm_area(lazy_area);
+free_page:
+	__free_page(lazy_page);
+	lazy_page = NULL;
+
+	return ret;
+}
+
+static void lazy_mmu_mode_xen_suite_exit(struct kunit_suite *suite)
+{
+	if (!lazy_page)
+		return;
+
+	unregister_trace_xen_mc_flush(lazy_probe_flush, NULL);
+	tracepoint_synchronize_unregister();
+	lazy_clear(0, LAZY_PAGES);
+	flush_tlb_kernel_range(lazy_address(0), lazy_address(LAZY_PAGES));
+	free_vm_area(lazy_area);
+	__free_page(lazy_page);
+}
+
+static int lazy_mmu_mode_xen_init(struct kunit *test)
+{
+	if (!xen_pv_domain())
+		kunit_skip(test, "not a Xen PV guest");
+	lazy_clear(0, LAZY_PAGES);
+	WRITE_ONCE(lazy_task, current);
+
+	return 0;
+}
+
+static void lazy_mmu_mode_xen_exit(struct kunit *test)
+{
+	WRITE_ONCE(lazy_task, NULL);
+}
+
+static struct kunit_suite lazy_mmu_mode_xen_suite = {
+	.name = "lazy_mmu_mode_xen",
+	.suite_init = lazy_mmu_mode_xen_suite_init,
+	.suite_exit = lazy_mmu_mode_xen_suite_exit,
+	.init = lazy_mmu_mode_xen_init,
+	.exit = lazy_mmu_mode_xen_exit,
+	.test_cases = lazy_mmu_mode_xen_cases,
+};
+kunit_test_suite(lazy_mmu_mode_xen_suite);
