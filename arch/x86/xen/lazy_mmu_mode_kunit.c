@@ -799,4 +799,5 @@ static struct kunit_suite lazy_mmu_mode_xen_suite = {
 	.exit = lazy_mmu_mode_xen_exit,
 	.test_cases = lazy_mmu_mode_xen_cases,
 };
+
 kunit_test_suite(lazy_mmu_mode_xen_suite);
