@@ -16,6 +16,7 @@ help:
 	@echo 'make apply LINUX=DIR        the series onto a 6.12 git tree of yours, as branch lazy-mmu'
 	@echo 'make lint                   checkpatch, sparse, W=1, kernel-doc, shellcheck [PLATFORM=...]'
 	@echo 'make bisect                 build and boot every commit (hours; goes on where it stopped)'
+	@echo 'make bench [PLATFORM=...]   what operations cost on stock 6.12 and with the series'
 	@echo 'make clean                  remove build/, unless it holds work that is not saved'
 	@echo
 	@echo 'PLATFORM is one of: $(shell sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' harness/platforms)'
@@ -37,5 +38,7 @@ lint:
 	@harness/lint.sh '$(PLATFORM)'
 bisect:
 	@harness/bisect.sh '$(PLATFORM)'
+bench:
+	@harness/bench.sh '$(PLATFORM)'
 
-.PHONY: help run kunit check tree save series verify clean apply lint bisect
+.PHONY: help run kunit check tree save series verify clean apply lint bisect bench

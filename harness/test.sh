@@ -292,6 +292,8 @@ rm "$TMP/bin/dpkg-query"
 refuses "unknown PLATFORM=mips; there are: um .* sparc64" make_in_repo kunit PLATFORM=mips
 refuses "say PLATFORM=" make_in_repo kunit
 refuses "unknown PLATFORM=vax" make_in_repo run PLATFORM=vax
+refuses "unknown PLATFORM=vax" make_in_repo bench PLATFORM=vax
+refuses "PLATFORM=um has no emulator" make_in_repo bench PLATFORM=um
 
 # --- what a boot shows
 export FAKE=$TMP/fake
@@ -374,6 +376,31 @@ is "adds what steps count" "$(tail -n 1 "$TMP/out")" "31 passed, 0 failed"
 printf '#!/bin/sh\necho error: no; exit 1\n' >"$repo/harness/versions.sh"
 complains "FAILED  versions" make_in_repo check
 is "goes on" "$(cat "$repo/build/log/summary")" "28 passed, 1 failed"
+
+# --- what bench makes of what it measured
+mkdir "$TMP/bench"
+# measured KERNEL COUNT...: two repetitions of two steps.
+measured() {
+	printf 'sizeof(task_struct) 64\n8 map unmap\nend\n' >"$TMP/bench/$1.said"
+	{ echo dsb; printf '%s\n' "${@:2}"; } >"$TMP/bench/$1.counts"
+	echo 100 >"$TMP/bench/$1.text"
+}
+report() {
+	"$ROOT/harness/bench/report.py" arm64 "$TMP/bench" 2 "$TMP/bench/json" \
+		>"$TMP/out" 2>&1
+}
+measured stock 9 5 8 4
+measured series 4 6 5 5
+report || fail "report: $(cat "$TMP/out")"
+is "the least of each step" \
+	"$(sed -n 's/^\(un\)\?map  *//p' "$TMP/out" | tr -s ' ')" \
+	"8 8 4 0.500
+8 4 5 1.250"
+works "plot" "$ROOT/harness/bench/plot.py" "$TMP/bench/json" "$TMP/bench/svg"
+measured series 4 6 5
+complains "series: 3 counts, not 4" report
+sed -i '$d' "$TMP/bench/series.said"
+complains "series did not come to its end" report
 
 echo "harness: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What operations on page tables cost on stock 6.12 and with the series, counted
+# by a plugin of QEMU: instructions, barriers, hypercalls, TLB flushes. Both
+# kernels have the same configuration, without debug options, and are booted
+# twice. harness/bench/ holds the plugin and what runs in the guest.
+#
+#   bench.sh [PLATFORM]    a table, and build/bench/PLATFORM.json and .svg
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+HOME_DIR=$BUILD/bench
+PARTS=$ROOT/harness/bench
+ALL="x86_64_xen arm64 powerpc powerpc_radix sparc64"
+# One instruction is one nanosecond, and nothing comes from outside.
+QEMU_ARGS="-icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1"
+KERNEL_ARGS=(nokaslr norandmaps printk.devkmsg=on)
+# So that a kernel is the same whenever it is built.
+export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=bench \
+	KBUILD_BUILD_HOST=bench KBUILD_BUILD_VERSION=1
+
+kunit_py() {
+	(
+		cd "$HOME_DIR/linux-series" || exit
+		PYTHONDONTWRITEBYTECODE=1 ./tools/testing/kunit/kunit.py "$@" </dev/null
+	)
+}
+
+# Packages with the C library for programs of a platform.
+libc() {
+	case $P_ARCH in
+	x86_64) echo libc6-dev ;;
+	arm64 | sparc64) echo "libc6-dev-$P_ARCH-cross" ;;
+	powerpc) echo libc6-dev-ppc64-cross ;;
+	sparc) echo libc6-dev-sparc64-cross ;;
+	esac
+}
+
+# sources KERNEL COMMIT: a work tree of its own, with the measuring in it.
+sources() {
+	local work=$HOME_DIR/linux-$1
+
+	[ -e "$work/.git" ] ||
+		git -C "$TREE" worktree add -q --detach "$work" "$2"
+	git -C "$work" checkout -q --detach --force "$2"
+	cp -u "$PARTS/kernel.c" "$work/mm/lazy_mmu_bench.c"
+	cp -u "$PARTS/mark.h" "$work/mm/lazy_mmu_bench.h"
+	{
+		echo 'obj-y += lazy_mmu_bench.o'
+		! grep -q lazy_mmu_mode_enable "$work/include/linux/pgtable.h" ||
+			echo 'CFLAGS_lazy_mmu_bench.o := -DBENCH_HELPERS'
+	} >>"$work/mm/Makefile"
+}
+
+# The plugin, and the program that the kernels hold.
+parts() {
+	gcc -shared -fPIC -O2 -Wall -o "$HOME_DIR/count.so" "$PARTS/count.c" ||
+		die "the plugin does not build"
+	mkdir -p "$HOME_DIR/$P_DIR"
+	"${P_CROSS}gcc" -static -O2 -Wall -o "$HOME_DIR/$P_DIR/init" \
+		"$PARTS/init.c" || die "the program for $P_NAME does not build"
+	{
+		cat "$PARTS/initramfs"
+		echo "file /init $HOME_DIR/$P_DIR/init 0755 0 0"
+	} >"$HOME_DIR/$P_DIR/initramfs"
+}
+
+# The configuration of both, as the series' kunit.py makes it.
+config() {
+	local line options=()
+
+	while read -r line; do
+		options+=(--kconfig_add="$line")
+	done < <(grep ^CONFIG_ "$PARTS/bench.config")
+	mkdir -p "$HOME_DIR/$P_DIR/series" "$HOME_DIR/$P_DIR/stock"
+	kunit_py config --arch="$P_BUILD_ARCH" --cross_compile="$P_CROSS" \
+		--build_dir="$HOME_DIR/$P_DIR/series" \
+		--kunitconfig="$ROOT/harness/configs/common.config" \
+		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" "${options[@]}" \
+		--kconfig_add="CONFIG_INITRAMFS_SOURCE=\"$HOME_DIR/$P_DIR/initramfs\"" \
+		>"$P_LOG.bench" 2>&1 ||
+		die "no configuration for $P_NAME; log: build/log/$P_NAME.bench"
+	cp "$HOME_DIR/$P_DIR/series/.config" "$HOME_DIR/$P_DIR/stock/.config"
+}
+
+# build KERNEL
+build() {
+	local target out=$HOME_DIR/$P_DIR/$1
+
+	echo "building $1 for $P_NAME; log: build/log/$P_NAME.bench"
+	for target in olddefconfig all; do
+		make -C "$HOME_DIR/linux-$1" O="$out" ARCH="$P_ARCH" \
+			CROSS_COMPILE="$P_CROSS" -j"$(nproc)" $target \
+			>>"$P_LOG.bench" 2>&1 </dev/null ||
+			die "$1 does not build for $P_NAME; log: build/log/$P_NAME.bench"
+	done
+	"${P_CROSS}size" -A "$out/vmlinux" | awk '$1 == ".text" { print $2 }' \
+		>"$RESULT/$1.text"
+}
+
+# Shows what is measured right now, where there is a terminal.
+progress() {
+	local line
+
+	while read -r line; do
+		[ ! -t 2 ] || printf '\r\033[K%.70s' "$1: $line" >&2
+	done
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+}
+
+# boot KERNEL RUN
+boot() {
+	local out=$HOME_DIR/$P_DIR/$1 log=$RESULT/$1.$2
+
+	rm -f "$log".*
+	kunit_py exec --arch="$P_RUN_ARCH" --build_dir="$out" --raw_output=all \
+		--timeout=900 "${KERNEL_ARGS[@]/#/--kernel_args=}" \
+		--qemu_args="$QEMU_ARGS -plugin $HOME_DIR/count.so,out=$log.counts" 2>&1 |
+		tee "$log.boot" | sed -un 's/^.*bench: //p' | tee "$log.said" |
+		progress "$1" || :
+	if ! grep -qx end "$log.said"; then
+		tail -n 5 "$log.boot" >&2
+		die "$1 did not come to its end on $P_NAME; log: ${log#"$ROOT/"}.boot"
+	fi
+}
+
+bench() {
+	local kernel start=$SECONDS reps
+
+	RESULT=$HOME_DIR/$P_NAME
+	mkdir -p "$RESULT"
+	parts
+	config
+	for kernel in stock series; do
+		build $kernel
+	done
+	echo "booting stock and series on $P_NAME, each twice; logs: build/bench/$P_NAME"
+	for kernel in stock series; do
+		boot $kernel 1
+		boot $kernel 2
+		cmp -s "$RESULT/$kernel.1.counts" "$RESULT/$kernel.2.counts" ||
+			note "$kernel: two runs on $P_NAME give different counts"
+		mv "$RESULT/$kernel.1.counts" "$RESULT/$kernel.counts"
+		mv "$RESULT/$kernel.1.said" "$RESULT/$kernel.said"
+	done
+	reps=$(awk '$2 == "BENCH_REPS" { print $3 }' "$PARTS/mark.h")
+	"$PARTS/report.py" "$P_NAME" "$RESULT" "$reps" "$HOME_DIR/$P_NAME.json"
+	"$PARTS/plot.py" "$HOME_DIR/$P_NAME.json" "$HOME_DIR/$P_NAME.svg"
+	echo "$P_NAME: $((SECONDS - start)) s; build/bench/$P_NAME.json and .svg"
+}
+
+names=${1:-$ALL}
+for name in $names; do
+	platform "$name"
+	[ "$P_ARCH" != um ] || die "PLATFORM=$name has no emulator that counts; there are: $ALL"
+	# shellcheck disable=SC2046,SC2086 # lists of packages
+	need $BUILD_PACKAGES $P_PACKAGES $(libc)
+done
+"$ROOT/harness/tree.sh" tree
+need_space 6 "make bench"
+mkdir -p "$HOME_DIR"
+git -C "$TREE" worktree prune
+# The base does not build for sparc64 without the first patch.
+sources stock "$(git -C "$TREE" rev-list --reverse base..lazy-mmu | sed -n 1p)"
+sources series lazy-mmu
+for name in $names; do
+	platform "$name"
+	bench
+done

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The only program of the kernels that bench.sh boots: what user space asks of
+ * page tables, for regions of 1 to 16384 pages.
+ */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+
+#include "mark.h"
+
+/* Since Linux 6.7, in linux/fs.h, which is older here. */
+struct pm_scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
+};
+
+struct page_region {
+	uint64_t start, end, categories;
+};
+
+#define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_PRESENT	(1 << 3)
+
+/* From linux/mman.h of 5.4 */
+#ifndef MADV_COLD
+#define MADV_COLD	20
+#endif
+
+#define MAX_BYTES	(256UL << 20)
+
+static int kmsg = -1;
+
+static void say(const char *format, ...)
+{
+	char line[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (write(kmsg, line, strlen(line)) < 0)
+		perror("/dev/kmsg");
+}
+
+static void leave(void)
+{
+	char *how = getenv("kunit_shutdown");
+
+	/* As the emulator of the platform ends. */
+	reboot(how && !strcmp(how, "poweroff") ? RB_POWER_OFF : RB_AUTOBOOT);
+}
+
+static void check(int ok, const char *what)
+{
+	if (ok)
+		return;
+	say("<3>bench: failed: %s\n", what);
+	leave();
+}
+
+static void touch(char *p, size_t size, size_t page)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += page)
+		*(volatile char *)(p + i) = 1;
+}
+
+static void child(void)
+{
+	pid_t pid;
+
+	mark_start();
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	mark_stop();
+	check(pid > 0, "fork");
+}
+
+static long scan(int pagemap, char *p, size_t size)
+{
+	struct page_region region;
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = (unsigned long)p,
+		.end = (unsigned long)p + size,
+		.vec = (unsigned long)&region,
+		.vec_len = 1,
+		.category_mask = PAGE_IS_PRESENT,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	long ret;
+
+	mark_start();
+	ret = ioctl(pagemap, PAGEMAP_SCAN, &arg);
+	mark_stop();
+	return ret;
+}
+
+static int advise(char *p, size_t size, int advice)
+{
+	int ret;
+
+	mark_start();
+	ret = madvise(p, size, advice);
+	mark_stop();
+	return ret;
+}
+
+static int protect(char *p, size_t size, int prot)
+{
+	int ret;
+
+	mark_start();
+	ret = mprotect(p, size, prot);
+	mark_stop();
+	return ret;
+}
+
+static void measure(int pagemap, size_t pages)
+{
+	const size_t page = getpagesize(), size = pages * page;
+	char *hole, *p, *q;
+	int rep, ret;
+
+	say("<5>bench: %zu mmap+touch pagemap_scan fork+exit"
+	    " mprotect(R) mprotect(RW) mremap"
+	    " madvise(COLD) madvise(FREE) madvise(DONTNEED) touch munmap\n",
+	    pages);
+	/* Room for two, the second one not aligned to the first one. */
+	hole = mmap(NULL, 3 * size + page, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	check(hole != MAP_FAILED, "mmap");
+	for (rep = 0; rep < BENCH_REPS; rep++) {
+		mark_start();
+		p = mmap(hole, size, PROT_READ | PROT_WRITE,
+			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		touch(p, size, page);
+		mark_stop();
+		check(p == hole, "mmap");
+
+		check(scan(pagemap, p, size) >= 0, "PAGEMAP_SCAN");
+		child();
+		check(!protect(p, size, PROT_READ), "mprotect");
+		check(!protect(p, size, PROT_READ | PROT_WRITE), "mprotect");
+
+		mark_start();
+		q = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   hole + size + page);
+		mark_stop();
+		check(q == hole + size + page, "mremap");
+
+		check(!advise(q, size, MADV_COLD), "MADV_COLD");
+		check(!advise(q, size, MADV_FREE), "MADV_FREE");
+		check(!advise(q, size, MADV_DONTNEED), "MADV_DONTNEED");
+
+		mark_start();
+		touch(q, size, page);
+		mark_stop();
+
+		mark_start();
+		ret = munmap(q, size);
+		mark_stop();
+		check(!ret, "munmap");
+	}
+	munmap(hole, 3 * size + page);
+}
+
+int main(void)
+{
+	static const size_t sizes[] = { 1, 16, 64, 512, 1000, 4096, 16384 };
+	int pagemap;
+	size_t i;
+
+	kmsg = open("/dev/kmsg", O_WRONLY);
+	check(!mount("proc", "/proc", "proc", 0, NULL), "mount");
+	pagemap = open("/proc/self/pagemap", O_RDONLY);
+	check(pagemap >= 0, "pagemap");
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (sizes[i] * getpagesize() <= MAX_BYTES)
+			measure(pagemap, sizes[i]);
+	say("<5>bench: end\n");
+	leave();
+	return 0;
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Makes a table and JSON of what two kernels did under count.c.
+
+	report.py PLATFORM DIR REPS JSON
+
+DIR has for each kernel, stock and series, the lines KERNEL.said that it
+printed, the counts KERNEL.counts of the plugin and KERNEL.text, a number.
+"""
+import json
+import sys
+
+KERNELS = ['stock', 'series']
+
+
+class Error(Exception):
+    """What was measured is not complete."""
+
+
+def read(name):
+    with open(name, encoding='utf-8') as file:
+        return file.read().splitlines()
+
+
+def rows_of(directory, kernel, reps):
+    """{(pages, step): {counter: least count}}, and the size of task_struct."""
+    said = read(f'{directory}/{kernel}.said')
+    names, *counts = [line.split('\t')
+                      for line in read(f'{directory}/{kernel}.counts')]
+    rows, task_struct, at = {}, None, 0
+    if not said or said[-1] != 'end':
+        raise Error(f'{kernel} did not come to its end')
+    for words in map(str.split, said[:-1]):
+        if words[0] == 'sizeof(task_struct)':
+            task_struct = int(words[1])
+            continue
+        pages, *steps = words
+        group = counts[at:at + reps * len(steps)]
+        at += reps * len(steps)
+        for i, step in enumerate(steps):
+            # An interrupt adds to some repetitions, so the least is the cost.
+            rows[int(pages), step] = {
+                name: min(int(rep[n]) for rep in group[i::len(steps)])
+                for n, name in enumerate(names)}
+    if at != len(counts):
+        raise Error(f'{kernel}: {len(counts)} counts, not {at}')
+    return rows, task_struct, names
+
+
+def ratio(stock, series):
+    if stock is None or series is None:
+        return '-'
+    if stock == series:
+        return '1'
+    return f'{series / stock:.3f}' if stock else '-'
+
+
+def cell(value):
+    return '-' if value is None else str(value)
+
+
+def main():
+    platform, directory, reps, output = sys.argv[1:]
+    measured = {k: rows_of(directory, k, int(reps)) for k in KERNELS}
+    text = {k: int(read(f'{directory}/{k}.text')[0]) for k in KERNELS}
+    names = measured['stock'][2]
+    keys = list(dict.fromkeys(key for k in ('series', 'stock')
+                              for key in measured[k][0]))
+    # Each operation in a block, with its sizes in order.
+    order = list(dict.fromkeys(step for _, step in keys))
+    keys.sort(key=lambda key: (order.index(key[1]), key[0]))
+
+    def count(kernel, key, name):
+        return measured[kernel][0].get(key, {}).get(name)
+
+    names = [n for n in names if any(count(k, key, n) for k in KERNELS
+                                     for key in keys)]
+    sizes = {'sizeof(task_struct)': {k: measured[k][1] for k in KERNELS},
+             '.text of vmlinux': text}
+    with open(output, 'w', encoding='utf-8') as file:
+        json.dump({'platform': platform, 'sizes': sizes, 'rows': [
+            {'operation': step, 'pages': pages, 'counts': {
+                k: measured[k][0].get((pages, step)) for k in KERNELS}}
+            for pages, step in keys]}, file, indent=1)
+        file.write('\n')
+
+    lines = [['operation', 'pages'] + ['stock', 'series', 'ratio'] * len(names)]
+    for pages, step in keys:
+        line = [step, str(pages) if pages else '']
+        for name in names:
+            values = [count(k, (pages, step), name) for k in KERNELS]
+            line += [*map(cell, values), ratio(*values)]
+        lines.append(line)
+    width = [max(len(line[i]) for line in lines)
+             for i in range(len(lines[0]))]
+    # The name of a counter stands above its three columns.
+    title = ' ' * (width[0] + 2 + width[1])
+    for n, name in enumerate(names, 1):
+        missing = len(name) - sum(width[3 * n - 1:3 * n + 2]) - 4
+        width[3 * n - 1] += max(0, missing)
+        title += '  ' + name.rjust(sum(width[3 * n - 1:3 * n + 2]) + 4)
+    print(title)
+    for line in lines:
+        cells = [c.rjust(width[i]) for i, c in enumerate(line)]
+        print('  '.join([line[0].ljust(width[0])] + cells[1:]).rstrip())
+    for what, of in sizes.items():
+        print(f"{what}: stock {of['stock']}, series {of['series']}")
+
+
+try:
+    main()
+except Error as error:
+    sys.exit(f'error: {error}')
