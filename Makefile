@@ -39,6 +39,6 @@ lint:
 bisect:
 	@harness/bisect.sh '$(PLATFORM)'
 bench:
-	@harness/bench.sh '$(PLATFORM)'
+	@harness/bench.sh '$(PLATFORM)' '$(COMMIT)'
 
 .PHONY: help run kunit check tree save series verify clean apply lint bisect bench

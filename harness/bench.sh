@@ -6,7 +6,9 @@
 # kernels have the same configuration, without debug options, and are booted
 # twice. harness/bench/ holds the plugin and what runs in the guest.
 #
-#   bench.sh [PLATFORM]    a table, and build/bench/PLATFORM.json and .svg
+#   bench.sh [PLATFORM [COMMIT]]   a table, build/bench/PLATFORM.json and .svg
+#
+# COMMIT, of the tree in build/linux, is measured instead of the series' last.
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -96,8 +98,11 @@ build() {
 			>>"$P_LOG.bench" 2>&1 </dev/null ||
 			die "$1 does not build for $P_NAME; log: build/log/$P_NAME.bench"
 	done
-	"${P_CROSS}size" -A "$out/vmlinux" | awk '$1 == ".text" { print $2 }' \
-		>"$RESULT/$1.text"
+	# Of the objects, because linking rounds up; what measures does not count.
+	(cd "$out" && "${P_CROSS}size" -A vmlinux.a) |
+		awk '/:$/ { own = /lazy_mmu_bench/ }
+		     $1 ~ /^\.text/ && !own { sum += $2 }
+		     END { print sum }' >"$RESULT/$1.text"
 }
 
 # Shows what is measured right now, where there is a terminal.
@@ -159,12 +164,14 @@ for name in $names; do
 	need $BUILD_PACKAGES $P_PACKAGES $(libc)
 done
 "$ROOT/harness/tree.sh" tree
+git -C "$TREE" rev-parse -q --verify "${2:-lazy-mmu}^{commit}" >/dev/null ||
+	die "build/linux has no commit $2"
 need_space 6 "make bench"
 mkdir -p "$HOME_DIR"
 git -C "$TREE" worktree prune
 # The base does not build for sparc64 without the first patch.
 sources stock "$(git -C "$TREE" rev-list --reverse base..lazy-mmu | sed -n 1p)"
-sources series lazy-mmu
+sources series "${2:-lazy-mmu}"
 for name in $names; do
 	platform "$name"
 	bench

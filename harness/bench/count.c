@@ -57,7 +57,7 @@ struct counter {
 	bool (*match)(const struct insn *insn);
 };
 
-#define MAX_COUNTERS 5
+#define MAX_COUNTERS 4
 
 struct target {
 	const char *name;
@@ -126,16 +126,6 @@ static bool xen_exit(const struct insn *insn)
 		(insn->size == 3 && !memcmp(insn->byte, "\x48\x0f\x07", 3)));
 }
 
-static bool x86_tlb(const struct insn *insn)
-{
-	/* invlpg, or a write of cr3 */
-	return insn->size >= 3 &&
-	       ((!memcmp(insn->byte, "\x0f\x01", 2) &&
-		 insn->byte[2] >> 3 == 7) ||
-		(!memcmp(insn->byte, "\x0f\x22", 2) &&
-		 insn->byte[2] >> 3 == 033));
-}
-
 /* powerpc */
 
 static uint32_t powerpc_mark(const struct insn *insn)
@@ -187,8 +177,7 @@ static const struct target targets[] = {
 		{ "instructions", any },
 		{ "instructions in Xen", in_xen },
 		{ "hypercalls", xen_hypercall },
-		{ "exits from Xen", xen_exit },
-		{ "TLB flushes", x86_tlb } } },
+		{ "exits from Xen", xen_exit } } },
 	{ "ppc64", false, powerpc_mark, {
 		{ "instructions", any },
 		{ "hcalls", powerpc_hcall },

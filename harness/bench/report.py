@@ -76,7 +76,7 @@ def main():
     names = [n for n in names if any(count(k, key, n) for k in KERNELS
                                      for key in keys)]
     sizes = {'sizeof(task_struct)': {k: measured[k][1] for k in KERNELS},
-             '.text of vmlinux': text}
+             'text of all objects': text}
     with open(output, 'w', encoding='utf-8') as file:
         json.dump({'platform': platform, 'sizes': sizes, 'rows': [
             {'operation': step, 'pages': pages, 'counts': {
