@@ -78,6 +78,14 @@ static void touch(char *p, size_t size, size_t page)
 		*(volatile char *)(p + i) = 1;
 }
 
+static void look(char *p, size_t size, size_t page)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += page)
+		(void)*(volatile char *)(p + i);
+}
+
 static void child(void)
 {
 	pid_t pid;
@@ -155,17 +163,25 @@ static void measure(int pagemap, size_t pages)
 
 		check(scan(pagemap, p, size) >= 0, "PAGEMAP_SCAN");
 		child();
+
+		/* What is not in a TLB needs no flush: use it each time. */
+		touch(p, size, page);
 		check(!protect(p, size, PROT_READ), "mprotect");
+		look(p, size, page);
 		check(!protect(p, size, PROT_READ | PROT_WRITE), "mprotect");
 
+		touch(p, size, page);
 		mark_start();
 		q = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
 			   hole + size + page);
 		mark_stop();
 		check(q == hole + size + page, "mremap");
 
+		touch(q, size, page);
 		check(!advise(q, size, MADV_COLD), "MADV_COLD");
+		touch(q, size, page);
 		check(!advise(q, size, MADV_FREE), "MADV_FREE");
+		touch(q, size, page);
 		check(!advise(q, size, MADV_DONTNEED), "MADV_DONTNEED");
 
 		mark_start();
