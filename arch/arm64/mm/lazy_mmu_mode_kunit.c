@@ -349,17 +349,49 @@ static void disable_emits_nothing_if_nothing_is_pending(struct kunit *test)
 	LAZY_EXPECT_BARRIERS(test, seen, 0);
 }
 
-static void nested_disable_emits_for_the_outer_section_too(struct kunit *test)
+/*
+ * A nested disable() flushes out of line, where barriers are not counted. They
+ * are for the hook, and the mark tells that it has been there.
+ */
+static void flush_emits_once_for_all_entries(struct kunit *test)
 {
 	struct lazy_seen seen;
 
 	lazy_mmu_mode_enable();
-	lazy_set_kernel(LAZY_PTE);
-	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	for (enum lazy_level level = LAZY_PTE; level <= LAZY_PGD; level++)
+		lazy_set_kernel(level);
+	seen = LAZY_WATCH(arch_flush_lazy_mmu_mode());
 	lazy_mmu_mode_disable();
 
 	LAZY_EXPECT_BARRIERS(test, seen, 1);
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+}
+
+static void flush_emits_nothing_if_nothing_is_pending(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(arch_flush_lazy_mmu_mode());
+	lazy_mmu_mode_disable();
+
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
+}
+
+static void nested_disable_serves_the_outer_section_too(struct kunit *test)
+{
+	struct lazy_seen seen;
+	bool was_marked;
+
+	lazy_mmu_mode_enable();
+	lazy_set_kernel(LAZY_PTE);
+	lazy_mmu_mode_enable();
+	was_marked = lazy_is_marked();
+	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, was_marked);
+	KUNIT_EXPECT_FALSE(test, seen.is_marked);
 }
 
 static void nested_disable_clears_the_mark(struct kunit *test)
@@ -373,18 +405,6 @@ static void nested_disable_clears_the_mark(struct kunit *test)
 	lazy_mmu_mode_disable();
 
 	KUNIT_EXPECT_FALSE(test, seen.is_marked);
-}
-
-static void nested_disable_emits_nothing_if_nothing_is_pending(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(lazy_mmu_mode_disable());
-	lazy_mmu_mode_disable();
-
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
 }
 
 static void nested_enable_keeps_the_mark(struct kunit *test)
@@ -609,20 +629,32 @@ static void vmap_is_one_batch_a_table(struct kunit *test)
 					PMD_SHIFT));
 }
 
-/* Maps device memory that nobody is going to access. */
+/*
+ * Maps device memory that nobody is going to access, twice at one address. The
+ * first time may find tables there in the place of blocks, and replace them.
+ */
 static void lazy_ioremap(struct kunit *test, phys_addr_t phys, size_t size, int shift)
 {
+	void __iomem *first, *second;
 	unsigned int nr_batches;
-	void __iomem *addr;
 
-	lazy_vmap_begin(test);
-	addr = ioremap(phys, size);
-	nr_batches = lazy_vmap_end();
-	iounmap(addr);
+	for (int i = 0; i < 10; i++) {
+		first = ioremap(phys, size);
+		iounmap(first);
+		vm_unmap_aliases();
 
-	KUNIT_ASSERT_NOT_NULL(test, (void __force *)addr);
+		lazy_vmap_begin(test);
+		second = ioremap(phys, size);
+		nr_batches = lazy_vmap_end();
+		iounmap(second);
+		if (first == second)
+			break;
+	}
+
+	KUNIT_ASSERT_NOT_NULL(test, (void __force *)second);
+	KUNIT_ASSERT_PTR_EQ(test, (void __force *)first, (void __force *)second);
 	KUNIT_EXPECT_EQ(test, nr_batches,
-			lazy_nr_entries((void __force *)addr, size, shift));
+			lazy_nr_entries((void __force *)second, size, shift));
 }
 
 static void ioremap_of_pages_is_one_batch_a_table(struct kunit *test)
@@ -637,6 +669,18 @@ static void ioremap_of_blocks_is_one_batch_a_table(struct kunit *test)
 		kunit_skip(test, "a block is larger than this test should map");
 
 	lazy_ioremap(test, ALIGN(PFN_PHYS(max_pfn), PMD_SIZE), 4 * PMD_SIZE, PUD_SHIFT);
+}
+
+static void ioremap_of_large_blocks_is_one_batch_a_table(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_ARM64_4K_PAGES))
+		kunit_skip(test, "there are no blocks at this level");
+	if (!pgtable_l4_enabled())
+		kunit_skip(test, "this level is swapper_pg_dir, which never waits");
+	if (IS_ENABLED(CONFIG_KASAN_VMALLOC))
+		kunit_skip(test, "the shadow of large blocks takes too much memory");
+
+	lazy_ioremap(test, ALIGN(PFN_PHYS(max_pfn), PUD_SIZE), 2 * PUD_SIZE, P4D_SHIFT);
 }
 
 /* An interrupt on top of a section stores and maps. */
@@ -922,9 +966,10 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(disable_emits_once_for_all_entries),
 	KUNIT_CASE(disable_clears_the_mark),
 	KUNIT_CASE(disable_emits_nothing_if_nothing_is_pending),
-	KUNIT_CASE(nested_disable_emits_for_the_outer_section_too),
+	KUNIT_CASE(flush_emits_once_for_all_entries),
+	KUNIT_CASE(flush_emits_nothing_if_nothing_is_pending),
+	KUNIT_CASE(nested_disable_serves_the_outer_section_too),
 	KUNIT_CASE(nested_disable_clears_the_mark),
-	KUNIT_CASE(nested_disable_emits_nothing_if_nothing_is_pending),
 	KUNIT_CASE(nested_enable_keeps_the_mark),
 	KUNIT_CASE(entry_after_a_nested_section_leaves_a_mark_again),
 	KUNIT_CASE(pause_emits_what_is_pending),
@@ -937,6 +982,7 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(vmap_is_one_batch_a_table),
 	KUNIT_CASE(ioremap_of_pages_is_one_batch_a_table),
 	KUNIT_CASE(ioremap_of_blocks_is_one_batch_a_table),
+	KUNIT_CASE(ioremap_of_large_blocks_is_one_batch_a_table),
 
 	KUNIT_CASE_PARAM(interrupt_gets_barriers_at_once, lazy_interrupt_gen_params),
 	KUNIT_CASE_PARAM(interrupt_may_unmap_and_map, lazy_interrupt_gen_params),
