@@ -333,6 +333,10 @@ boots "$rows" "    ok 1 contract" "WARNING: CPU: 0 PID: 1 at mm/memory.c"
 complains "WARNING: CPU: 0" make_in_repo kunit PLATFORM=arm64
 complains "WARNING: CPU: 0" make_in_repo run
 complains "arm64: 1 passed, 1 failed" make_in_repo kunit PLATFORM=arm64
+boots "$rows" "    # Subtest: kasan" "BUG: KASAN: meant" "ok 2 kasan" "    ok 1 contract"
+works "what a suite provokes is no complaint" make_in_repo kunit PLATFORM=arm64
+boots "$rows" "    # Subtest: kasan" "ok 2 kasan" "BUG: KASAN: not meant" "    ok 1 contract"
+complains "BUG: KASAN: not meant" make_in_repo kunit PLATFORM=arm64
 boots "${rows//pause=1/pause=2}" "    ok 1 contract"
 complains "not the 6 rows" make_in_repo run
 boots "$(sed 1d <<<"$rows")" "    ok 1 contract"
@@ -372,10 +376,10 @@ for script in test versions lint tree; do
 done
 printf '#!/bin/sh\necho "%s"\n' "x: 2 passed, 0 failed, 1 skipped" >"$repo/harness/kunit.sh"
 works "check" make_in_repo check
-is "adds what steps count" "$(tail -n 1 "$TMP/out")" "31 passed, 0 failed"
+is "adds what steps count" "$(tail -n 1 "$TMP/out")" "33 passed, 0 failed"
 printf '#!/bin/sh\necho error: no; exit 1\n' >"$repo/harness/versions.sh"
 complains "FAILED  versions" make_in_repo check
-is "goes on" "$(cat "$repo/build/log/summary")" "28 passed, 1 failed"
+is "goes on" "$(cat "$repo/build/log/summary")" "30 passed, 1 failed"
 
 # --- what bench makes of what it measured
 mkdir "$TMP/bench"
