@@ -121,7 +121,7 @@ boot() {
 
 	rm -f "$log".*
 	kunit_py exec --arch="$P_RUN_ARCH" --build_dir="$out" --raw_output=all \
-		--timeout=900 "${KERNEL_ARGS[@]/#/--kernel_args=}" \
+		--timeout=2400 "${KERNEL_ARGS[@]/#/--kernel_args=}" \
 		--qemu_args="$QEMU_ARGS -plugin $HOME_DIR/count.so,out=$log.counts" 2>&1 |
 		tee "$log.boot" | sed -un 's/^.*bench: //p' | tee "$log.said" |
 		progress "$1" || :
