@@ -92,4 +92,4 @@ platform() {
 
 # What any kernel build takes.
 BUILD_PACKAGES="gcc make flex bison bc libc6-dev libelf-dev libssl-dev cpio perl python3"
-LINT_PACKAGES="sparse shellcheck codespell python3-ply python3-git"
+LINT_PACKAGES="sparse shellcheck codespell python3-ply python3-git coccinelle"

@@ -102,6 +102,30 @@ lint_scripts() {
 		done | report "python syntax"
 }
 
+# coccinelle DIR: what the series' rule says of the kernel source below DIR.
+coccinelle() {
+	spatch --no-includes --include-headers --no-show-diff --very-quiet -D report \
+		--cocci-file "$TREE/scripts/coccinelle/locks/lazy_mmu_mode.cocci" \
+		--dir "$1" 2>&1 | sed '/^[0-9]* files match$/d; /^$/d' ||
+		echo "spatch itself fails on $1"
+}
+
+# The rule, and a caller with a fault to see that it is not just silent. The rule
+# takes paths below arch/ for an architecture's, so they are relative.
+lint_coccinelle() {
+	local dir
+
+	for dir in mm fs kernel include arch/{arm64,powerpc,sparc,um,x86}; do
+		(cd "$TREE" && coccinelle "$dir")
+	done | report coccinelle
+	mkdir -p "$TMP/fault/mm"
+	sed '/lazy_mmu_mode_disable/d' "$TREE/mm/mprotect.c" >"$TMP/fault/mm/mprotect.c"
+	{
+		(cd "$TMP/fault" && coccinelle mm) | grep 'is not closed' >/dev/null ||
+			echo "the rule does not find a missing lazy_mmu_mode_disable()"
+	} | report "coccinelle finds a fault"
+}
+
 # Compiles what the series touches with W=1 and runs sparse on it, then the
 # same commands on the base's sources with the same generated headers.
 lint_kernel() {
@@ -145,6 +169,7 @@ base_tree
 lint_patches
 lint_kernel_doc
 lint_scripts
+lint_coccinelle
 : >"$TMP/compiled"
 declare -A seen
 for name in ${1:-$(platform_names)}; do

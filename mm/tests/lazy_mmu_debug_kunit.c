@@ -1,0 +1,1098 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE and for the guards: each misuse of
+ * lazy MMU sections is reported as what it is, once, with the function that
+ * opened the section; what is legal is not reported; and a guard ends what it
+ * began, whichever way its scope is left.
+ *
+ * A stub takes the reports, so that none gets to the log and taints the kernel.
+ * It gets those of the task that runs the case and of tasks that the case tells
+ * to belong to it.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/lazy_mmu_check.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/pgtable.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/signal.h>
+#include <linux/slab.h>
+
+#define LAZY_MAX_DEPTH		U8_MAX
+#define LAZY_SEQUENCE_LENGTH	6
+
+/* Tasks that report do so one after the other. */
+static unsigned int lazy_nr_reports;
+static struct lazy_mmu_report lazy_reports[4];
+
+static void lazy_take_report(const struct lazy_mmu_report *report)
+{
+	if (lazy_nr_reports < ARRAY_SIZE(lazy_reports))
+		lazy_reports[lazy_nr_reports] = *report;
+	lazy_nr_reports++;
+}
+
+/* Sections that are misused are opened here, for the reports to say so. */
+static noinline void lazy_open(void)
+{
+	lazy_mmu_mode_enable();
+}
+
+static noinline void lazy_begin_pause(void)
+{
+	lazy_mmu_mode_pause();
+}
+
+/* In the function that a test names, or another? */
+static bool lazy_is_in(unsigned long ip, const char *function)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%ps", (void *)ip);
+	return !strcmp(name, function);
+}
+
+/* Names, since a function's address may be that of its descriptor. */
+static void lazy_expect_ip(struct kunit *test, unsigned long ip, const char *function)
+{
+	if (IS_ENABLED(CONFIG_KALLSYMS))
+		KUNIT_EXPECT_TRUE_MSG(test, lazy_is_in(ip, function), "%pS, not %s",
+				      (void *)ip, function);
+}
+
+/* Of all that has happened, this and nothing else was reported. */
+static void lazy_expect_report(struct kunit *test, enum lazy_mmu_misuse misuse,
+			       const char *opener)
+{
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 1);
+	KUNIT_EXPECT_EQ(test, lazy_reports[0].misuse, misuse);
+	lazy_expect_ip(test, lazy_reports[0].opened_ip, opener);
+}
+
+static void lazy_expect_report_in(struct kunit *test, enum lazy_mmu_misuse misuse,
+				  const char *opener, const char *function)
+{
+	lazy_expect_report(test, misuse, opener);
+	lazy_expect_ip(test, lazy_reports[0].ip, function);
+}
+
+static void lazy_expect_counts(struct kunit *test, u8 enable, u8 pause)
+{
+	KUNIT_EXPECT_EQ(test, lazy_reports[0].enable_count, enable);
+	KUNIT_EXPECT_EQ(test, lazy_reports[0].pause_count, pause);
+}
+
+static void lazy_expect_no_report(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 0);
+}
+
+/* The task is where it was before the case. */
+static void lazy_expect_closed(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, current->lazy_mmu_state.enable_count, 0);
+	KUNIT_EXPECT_EQ(test, current->lazy_mmu_state.pause_count, 0);
+	KUNIT_EXPECT_EQ(test, current->lazy_mmu_check.nr_sections, 0);
+	KUNIT_EXPECT_FALSE(test, current->lazy_mmu_check.is_entered);
+}
+
+static void lazy_close(void)
+{
+	for (int i = 0; i < LAZY_MAX_DEPTH && current->lazy_mmu_state.pause_count; i++)
+		lazy_mmu_mode_resume();
+	for (int i = 0; i < LAZY_MAX_DEPTH && current->lazy_mmu_state.enable_count; i++)
+		lazy_mmu_mode_disable();
+}
+
+/* Calls that do not fit */
+
+static noinline void disable_without_enable_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_DISABLE_WITHOUT_ENABLE, "lazy_open",
+			      __func__);
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_open);
+	lazy_expect_counts(test, 0, 0);
+}
+
+static noinline void disable_without_enable_is_reported_in_a_pause(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+
+	lazy_expect_report_in(test, LAZY_MMU_DISABLE_WITHOUT_ENABLE, "lazy_open",
+			      __func__);
+	lazy_expect_counts(test, 0, 1);
+}
+
+static noinline void resume_without_pause_is_reported(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_begin_pause();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_RESUME_WITHOUT_PAUSE, "lazy_begin_pause",
+			      __func__);
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_pause);
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_open);
+	lazy_expect_counts(test, 1, 0);
+}
+
+static noinline void section_too_deep_is_reported(struct kunit *test)
+{
+	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+		lazy_open();
+	lazy_mmu_mode_enable();
+	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
+		lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_ENABLE_OVERFLOW, "lazy_open",
+			      __func__);
+	lazy_expect_counts(test, 255, 0);
+	lazy_expect_closed(test);
+}
+
+static noinline void pause_too_deep_is_reported(struct kunit *test)
+{
+	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+		lazy_begin_pause();
+	lazy_mmu_mode_pause();
+	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
+		lazy_mmu_mode_resume();
+
+	lazy_expect_report_in(test, LAZY_MMU_PAUSE_OVERFLOW, "lazy_begin_pause",
+			      __func__);
+	lazy_expect_counts(test, 0, 255);
+	lazy_expect_closed(test);
+}
+
+static void misuse_after_a_pause_too_deep_is_reported(struct kunit *test)
+{
+	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
+		lazy_mmu_mode_pause();
+	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
+		lazy_mmu_mode_resume();
+	lazy_nr_reports = 0;
+
+	lazy_begin_pause();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_resume();
+
+	lazy_expect_report(test, LAZY_MMU_RESUME_WITHOUT_PAUSE, "lazy_begin_pause");
+}
+
+static noinline void section_closed_in_a_pause_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+
+	lazy_expect_report_in(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_open",
+			      __func__);
+	lazy_expect_counts(test, 1, 1);
+	lazy_expect_closed(test);
+}
+
+static noinline void section_closed_after_its_pause_is_reported(struct kunit *test)
+{
+	lazy_mmu_mode_pause();
+	lazy_open();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_open",
+			      __func__);
+	lazy_expect_counts(test, 0, 0);
+	lazy_expect_closed(test);
+}
+
+/* Which of the two calls is one too many cannot be known: either is the one. */
+static void superfluous_disable_in_a_pause_is_reported_once(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_open");
+	lazy_expect_closed(test);
+}
+
+/* It closes the section around the pause in place of its own. */
+static void section_closed_after_its_pause_in_another_is_reported_once(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_open();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_open");
+	lazy_expect_closed(test);
+}
+
+static void innermost_section_is_the_one_reported(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_open();
+	lazy_mmu_mode_pause();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_open");
+	lazy_expect_closed(test);
+}
+
+enum lazy_call { LAZY_ENABLE, LAZY_DISABLE, LAZY_PAUSE, LAZY_RESUME };
+
+/* The depth of pauses at which each open section was opened, and is now. */
+struct lazy_model {
+	unsigned int sections[LAZY_SEQUENCE_LENGTH];
+	unsigned int nr_sections;
+	unsigned int nr_pauses;
+};
+
+/* Returns the misuse, or how many there are. */
+static enum lazy_mmu_misuse lazy_model_call(struct lazy_model *model, enum lazy_call call)
+{
+	switch (call) {
+	case LAZY_ENABLE:
+		model->sections[model->nr_sections++] = model->nr_pauses;
+		break;
+	case LAZY_DISABLE:
+		if (!model->nr_sections)
+			return LAZY_MMU_DISABLE_WITHOUT_ENABLE;
+		if (model->sections[--model->nr_sections] != model->nr_pauses)
+			return LAZY_MMU_PAUSE_MISMATCH;
+		break;
+	case LAZY_PAUSE:
+		model->nr_pauses++;
+		break;
+	case LAZY_RESUME:
+		if (!model->nr_pauses)
+			return LAZY_MMU_RESUME_WITHOUT_PAUSE;
+		model->nr_pauses--;
+		break;
+	}
+	return NR_LAZY_MMU_MISUSES;
+}
+
+static void lazy_call(enum lazy_call call)
+{
+	switch (call) {
+	case LAZY_ENABLE:
+		lazy_mmu_mode_enable();
+		break;
+	case LAZY_DISABLE:
+		lazy_mmu_mode_disable();
+		break;
+	case LAZY_PAUSE:
+		lazy_mmu_mode_pause();
+		break;
+	case LAZY_RESUME:
+		lazy_mmu_mode_resume();
+		break;
+	}
+}
+
+/*
+ * Two bits a call, up to the first that is not legal. Returns what is wrong with
+ * the reports, if anything.
+ */
+static const char *lazy_run(unsigned int code, unsigned int *nr_illegal)
+{
+	enum lazy_mmu_misuse misuse = NR_LAZY_MMU_MISUSES;
+	struct lazy_model model = {};
+	const char *wrong = NULL;
+
+	lazy_nr_reports = 0;
+	for (int i = 0; i < LAZY_SEQUENCE_LENGTH && !wrong; i++) {
+		enum lazy_call call = (code >> (2 * i)) & 3;
+
+		misuse = lazy_model_call(&model, call);
+		lazy_call(call);
+		if (misuse != NR_LAZY_MMU_MISUSES)
+			break;
+		if (lazy_nr_reports)
+			wrong = "legal call reported";
+	}
+	if (misuse != NR_LAZY_MMU_MISUSES) {
+		(*nr_illegal)++;
+		if (lazy_nr_reports != 1)
+			wrong = "illegal call not reported, or not once";
+		else if (lazy_reports[0].misuse != misuse)
+			wrong = "illegal call reported as something else";
+	}
+	if (!wrong && current->lazy_mmu_check.is_entered != in_lazy_mmu_mode())
+		wrong = "hooks do not fit the counts";
+
+	lazy_close();
+	lazy_mmu_check_reset(current);
+	return wrong;
+}
+
+static void calls_are_reported_if_and_only_if_illegal(struct kunit *test)
+{
+	unsigned int nr_illegal = 0;
+
+	for (unsigned int code = 0; code < 1 << (2 * LAZY_SEQUENCE_LENGTH); code++) {
+		const char *wrong = lazy_run(code, &nr_illegal);
+
+		if (wrong) {
+			KUNIT_FAIL(test, "sequence %#x: %s", code, wrong);
+			return;
+		}
+	}
+	/* Neither all nor none of 4096. */
+	KUNIT_EXPECT_GT(test, nr_illegal, 1024);
+	KUNIT_EXPECT_LT(test, nr_illegal, 4096);
+}
+
+/* Sleep */
+
+static DEFINE_MUTEX(lazy_mutex);
+
+static void lazy_skip_without_might_sleep(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP))
+		kunit_skip(test, "needs CONFIG_DEBUG_ATOMIC_SLEEP");
+}
+
+static noinline void might_sleep_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_skip_without_might_sleep(test);
+
+	lazy_open();
+	might_sleep();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_SLEEP, "lazy_open",
+			      __func__);
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_open);
+	lazy_expect_counts(test, 1, 0);
+}
+
+static noinline void cond_resched_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_skip_without_might_sleep(test);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "not with CONFIG_PREEMPT_RT");
+
+	lazy_open();
+	cond_resched();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_SLEEP, "lazy_open",
+			      __func__);
+}
+
+static void mutex_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_skip_without_might_sleep(test);
+
+	lazy_open();
+	mutex_lock(&lazy_mutex);
+	mutex_unlock(&lazy_mutex);
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+}
+
+static void allocation_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_skip_without_might_sleep(test);
+
+	lazy_open();
+	kfree(kmalloc(16, GFP_KERNEL));
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+}
+
+static void schedule_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_open();
+	schedule();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+	lazy_expect_counts(test, 1, 0);
+}
+
+static void sleep_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_open();
+	schedule_timeout_uninterruptible(1);
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+}
+
+static void sleep_in_nested_sections_is_reported_once(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_open();
+	schedule();
+	schedule();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+	lazy_expect_counts(test, 2, 0);
+	lazy_expect_closed(test);
+}
+
+/* Or an architecture that disables preemption would sleep with it disabled. */
+static void section_is_left_before_the_sleep(struct kunit *test)
+{
+	int before = preempt_count(), after;
+	bool is_entered;
+
+	lazy_mmu_mode_enable();
+	schedule();
+	after = preempt_count();
+	is_entered = current->lazy_mmu_check.is_entered;
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 1);
+	KUNIT_EXPECT_EQ(test, after, before);
+	KUNIT_EXPECT_FALSE(test, is_entered);
+}
+
+/* What is forgiven is the section that was left, not the next misuse. */
+static void misuse_after_a_report_is_reported(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	schedule();
+	lazy_mmu_mode_disable();
+	lazy_nr_reports = 0;
+
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_DISABLE_WITHOUT_ENABLE, "lazy_open");
+}
+
+static void sleep_in_a_pause_is_not_reported(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	might_sleep();
+	cond_resched();
+	schedule_timeout_uninterruptible(1);
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_no_report(test);
+}
+
+static void sleep_outside_a_section_is_not_reported(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	might_sleep();
+	cond_resched();
+	schedule_timeout_uninterruptible(1);
+
+	lazy_expect_no_report(test);
+}
+
+static void preemption_in_a_section_is_not_reported(struct kunit *test)
+{
+	bool is_preemptible, was_preempted;
+
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+
+	lazy_mmu_mode_enable();
+	is_preemptible = preemptible();
+	preempt_disable();
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	preempt_enable();
+	was_preempted = !need_resched();
+	lazy_mmu_mode_disable();
+
+	if (!is_preemptible)
+		kunit_skip(test, "a section disables preemption here");
+	KUNIT_EXPECT_TRUE(test, was_preempted);
+	lazy_expect_no_report(test);
+}
+
+/* Interrupts, in which the helpers do nothing. */
+
+struct lazy_interrupt {
+	struct hrtimer timer;
+	struct task_struct *task;
+	bool hit;
+	bool done;
+};
+
+static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+{
+	struct lazy_interrupt *irq = container_of(timer, typeof(*irq), timer);
+
+	if (current == irq->task) {
+		irq->hit = true;
+		lazy_mmu_mode_enable();
+		lazy_mmu_mode_disable();
+		lazy_mmu_mode_disable();
+		lazy_mmu_mode_resume();
+		lazy_mmu_mode_pause();
+	}
+	WRITE_ONCE(irq->done, true);
+
+	return HRTIMER_NORESTART;
+}
+
+static void calls_in_an_interrupt_are_not_reported(struct kunit *test)
+{
+	struct lazy_interrupt *irq = kunit_kzalloc(test, sizeof(*irq), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, irq);
+	irq->task = current;
+	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	irq->timer.function = lazy_interrupt_fn;
+
+	/* The handler may run on top of another task. */
+	for (int i = 0; i < 100 && !irq->hit; i++) {
+		ktime_t end = ktime_add_ms(ktime_get(), 100);
+
+		irq->done = false;
+		lazy_mmu_mode_enable();
+		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC),
+			      HRTIMER_MODE_REL_PINNED_HARD);
+		while (!READ_ONCE(irq->done) && ktime_before(ktime_get(), end))
+			cpu_relax();
+		lazy_mmu_mode_disable();
+		hrtimer_cancel(&irq->timer);
+		cond_resched();
+	}
+
+	KUNIT_ASSERT_TRUE(test, irq->hit);
+	lazy_expect_no_report(test);
+}
+
+/* Other tasks */
+
+struct lazy_peer {
+	struct kunit *test;
+	void (*fn)(void);
+};
+
+static int lazy_peer_fn(void *data)
+{
+	struct lazy_peer *peer = data;
+
+	/* For its reports to get to the stub. */
+	current->kunit_test = peer->test;
+	peer->fn();
+
+	return 0;
+}
+
+/* Have a task call @fn, then exit. */
+static void lazy_run_peer(struct kunit *test, void (*fn)(void))
+{
+	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
+	struct task_struct *task;
+
+	KUNIT_ASSERT_NOT_NULL(test, peer);
+	peer->test = test;
+	peer->fn = fn;
+	task = kthread_create(lazy_peer_fn, peer, "lazy_mmu_peer");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	get_task_struct(task);
+	wake_up_process(task);
+	/* kthread_stop() might keep it from running, so wait for its death. */
+	while (!READ_ONCE(task->exit_state))
+		schedule_timeout_uninterruptible(1);
+	put_task_struct(task);
+}
+
+static void lazy_open_two(void)
+{
+	lazy_mmu_mode_enable();
+	lazy_open();
+}
+
+static void exit_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_run_peer(test, lazy_open_two);
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_EXIT, "lazy_open");
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_open);
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_pause);
+	lazy_expect_counts(test, 2, 0);
+}
+
+static void exit_in_a_pause_is_reported(struct kunit *test)
+{
+	lazy_run_peer(test, lazy_begin_pause);
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_EXIT, "lazy_begin_pause");
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_open);
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_pause);
+	lazy_expect_counts(test, 0, 1);
+}
+
+static void lazy_nothing(void) {}
+
+static void exit_outside_a_section_is_not_reported(struct kunit *test)
+{
+	lazy_run_peer(test, lazy_nothing);
+
+	lazy_expect_no_report(test);
+}
+
+/* As in an oops, but without its lines in the log. */
+static void lazy_die_in_a_section(void)
+{
+	lazy_mmu_mode_enable();
+	make_task_dead(SIGKILL);
+}
+
+static void death_in_a_section_is_not_reported(struct kunit *test)
+{
+	lazy_run_peer(test, lazy_die_in_a_section);
+
+	lazy_expect_no_report(test);
+}
+
+/* A child that inherits the stub, with the test. */
+static void lazy_fork(struct kunit *test, int (*fn)(void *))
+{
+	pid_t pid = user_mode_thread(fn, NULL, SIGCHLD);
+	int status;
+
+	/* Kernel threads ignore SIGCHLD: this waits, then finds no child. */
+	if (pid > 0)
+		kernel_wait(pid, &status);
+	KUNIT_ASSERT_GT(test, pid, 0);
+}
+
+static int lazy_exiting_child_fn(void *unused)
+{
+	/* There is no user mode to return to. */
+	do_exit(0);
+}
+
+static void fork_in_a_section_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_fork(test, lazy_exiting_child_fn);
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_FORK, "lazy_open");
+	lazy_expect_counts(test, 1, 0);
+	lazy_expect_closed(test);
+}
+
+static void fork_in_a_pause_is_not_reported(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
+	lazy_fork(test, lazy_exiting_child_fn);
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_no_report(test);
+}
+
+static int lazy_disabling_child_fn(void *unused)
+{
+	lazy_mmu_mode_disable();
+	do_exit(0);
+}
+
+static void new_task_has_nothing_open(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_pause();
+	lazy_fork(test, lazy_disabling_child_fn);
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_DISABLE_WITHOUT_ENABLE, "lazy_open");
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_open);
+}
+
+/* Return to user space, but die of a signal on the way. */
+static void lazy_get_killed(void)
+{
+	/* The parent ignores all signals, so this task does as well. */
+	kernel_sigaction(SIGKILL, SIG_DFL);
+	send_sig(SIGKILL, current, 1);
+}
+
+static int lazy_section_to_user_fn(void *unused)
+{
+	lazy_get_killed();
+	lazy_open();
+	return 0;
+}
+
+static int lazy_pause_to_user_fn(void *unused)
+{
+	lazy_get_killed();
+	lazy_begin_pause();
+	return 0;
+}
+
+static int lazy_nothing_to_user_fn(void *unused)
+{
+	lazy_get_killed();
+	return 0;
+}
+
+static void lazy_skip_without_user_check(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_GENERIC_ENTRY) && !IS_ENABLED(CONFIG_ARM64) &&
+	    !IS_ENABLED(CONFIG_PPC) && !IS_ENABLED(CONFIG_SPARC64) &&
+	    !IS_ENABLED(CONFIG_UML))
+		kunit_skip(test, "not checked on this architecture");
+}
+
+static void section_open_at_return_to_user_space_is_reported(struct kunit *test)
+{
+	lazy_skip_without_user_check(test);
+
+	lazy_fork(test, lazy_section_to_user_fn);
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_USER, "lazy_open");
+	lazy_expect_counts(test, 1, 0);
+}
+
+static void pause_open_at_return_to_user_space_is_reported(struct kunit *test)
+{
+	lazy_skip_without_user_check(test);
+
+	lazy_fork(test, lazy_pause_to_user_fn);
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_USER, "lazy_begin_pause");
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_pause);
+	lazy_expect_counts(test, 0, 1);
+}
+
+static void return_to_user_space_is_not_reported(struct kunit *test)
+{
+	lazy_fork(test, lazy_nothing_to_user_fn);
+
+	lazy_expect_no_report(test);
+}
+
+/* As if this task went there, which kernel threads do not. */
+static void nothing_is_forgiven_after_return_to_user_space(struct kunit *test)
+{
+	lazy_open();
+	schedule();
+	lazy_nr_reports = 0;
+
+	lazy_mmu_check_exit_to_user();
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report(test, LAZY_MMU_DISABLE_WITHOUT_ENABLE, "lazy_open");
+}
+
+/* Hooks. The helpers never get them wrong, so the hooks are not really called. */
+
+static noinline void enter_hook_called_twice_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_ENTER, _THIS_IP_);
+	lazy_mmu_mode_disable();
+
+	lazy_expect_report_in(test, LAZY_MMU_ENTER_TWICE, "lazy_open",
+			      __func__);
+	lazy_expect_counts(test, 1, 0);
+	lazy_expect_closed(test);
+}
+
+static noinline void leave_hook_called_twice_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, _THIS_IP_);
+
+	lazy_expect_report_in(test, LAZY_MMU_LEAVE_TWICE, "lazy_open",
+			      __func__);
+	lazy_expect_counts(test, 0, 0);
+	lazy_expect_closed(test);
+}
+
+static void flush_hook_is_not_reported(struct kunit *test)
+{
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_FLUSH, _THIS_IP_);
+	lazy_mmu_mode_enable();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_FLUSH, _THIS_IP_);
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_FLUSH, _THIS_IP_);
+	lazy_mmu_mode_disable();
+
+	lazy_expect_no_report(test);
+}
+
+static void deep_sections_and_pauses_are_not_reported(struct kunit *test)
+{
+	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+		lazy_mmu_mode_enable();
+	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+		lazy_mmu_mode_pause();
+	for (int i = 0; i < 2 * LAZY_MAX_DEPTH; i++)
+		lazy_mmu_mode_enable();
+	for (int i = 0; i < 2 * LAZY_MAX_DEPTH; i++)
+		lazy_mmu_mode_disable();
+	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+		lazy_mmu_mode_resume();
+	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+		lazy_mmu_mode_disable();
+
+	lazy_expect_no_report(test);
+	lazy_expect_closed(test);
+}
+
+/* Guards. None of the ways to leave a scope leaves a section open. */
+
+static noinline bool lazy_guarded_return(bool is_early)
+{
+	guard(lazy_mmu_mode)();
+
+	if (is_early)
+		return in_lazy_mmu_mode();
+	barrier();
+	return in_lazy_mmu_mode() && current->lazy_mmu_state.enable_count == 1;
+}
+
+static void guard_is_a_section_until_the_end_of_the_function(struct kunit *test)
+{
+	bool was_on = lazy_guarded_return(false);
+
+	KUNIT_EXPECT_TRUE(test, was_on);
+	lazy_expect_closed(test);
+	lazy_expect_no_report(test);
+}
+
+static void guard_is_a_section_until_an_early_return(struct kunit *test)
+{
+	bool was_on = lazy_guarded_return(true);
+
+	KUNIT_EXPECT_TRUE(test, was_on);
+	lazy_expect_closed(test);
+	lazy_expect_no_report(test);
+}
+
+static void guard_ends_with_each_round_of_a_loop(struct kunit *test)
+{
+	unsigned int nr_on = 0, nr_on_between = 0;
+
+	for (int i = 0; i < 4; i++) {
+		nr_on_between += in_lazy_mmu_mode();
+		guard(lazy_mmu_mode)();
+		nr_on += in_lazy_mmu_mode();
+		if (i == 1)
+			continue;
+		if (i == 2)
+			break;
+	}
+	nr_on_between += in_lazy_mmu_mode();
+
+	KUNIT_EXPECT_EQ(test, nr_on, 3);
+	KUNIT_EXPECT_EQ(test, nr_on_between, 0);
+	lazy_expect_no_report(test);
+}
+
+static void scoped_guard_is_a_section_for_one_statement(struct kunit *test)
+{
+	bool was_on = false, is_on;
+
+	scoped_guard(lazy_mmu_mode)
+		was_on = in_lazy_mmu_mode();
+	is_on = in_lazy_mmu_mode();
+	lazy_close();
+
+	KUNIT_EXPECT_TRUE(test, was_on);
+	KUNIT_EXPECT_FALSE(test, is_on);
+	lazy_expect_no_report(test);
+}
+
+static void guards_nest(struct kunit *test)
+{
+	u8 outer = 0, inner = 0, after = 0;
+
+	scoped_guard(lazy_mmu_mode) {
+		outer = current->lazy_mmu_state.enable_count;
+		scoped_guard(lazy_mmu_mode)
+			inner = current->lazy_mmu_state.enable_count;
+		after = current->lazy_mmu_state.enable_count;
+	}
+	lazy_close();
+
+	KUNIT_EXPECT_EQ(test, outer, 1);
+	KUNIT_EXPECT_EQ(test, inner, 2);
+	KUNIT_EXPECT_EQ(test, after, 1);
+	lazy_expect_no_report(test);
+}
+
+static noinline bool lazy_guarded_pause(void)
+{
+	guard(lazy_mmu_mode_pause)();
+
+	return !in_lazy_mmu_mode() && current->lazy_mmu_state.pause_count == 1;
+}
+
+static void pause_guard_is_a_pause_until_the_end_of_the_function(struct kunit *test)
+{
+	bool was_paused, is_on;
+
+	lazy_mmu_mode_enable();
+	was_paused = lazy_guarded_pause();
+	is_on = in_lazy_mmu_mode();
+	lazy_close();
+
+	KUNIT_EXPECT_TRUE(test, was_paused);
+	KUNIT_EXPECT_TRUE(test, is_on);
+	lazy_expect_no_report(test);
+}
+
+static void scoped_pause_guard_is_a_pause_for_one_statement(struct kunit *test)
+{
+	u8 inside = 0, after;
+
+	scoped_guard(lazy_mmu_mode_pause)
+		inside = current->lazy_mmu_state.pause_count;
+	after = current->lazy_mmu_state.pause_count;
+	lazy_close();
+
+	KUNIT_EXPECT_EQ(test, inside, 1);
+	KUNIT_EXPECT_EQ(test, after, 0);
+	lazy_expect_no_report(test);
+}
+
+static noinline void lazy_fork_check_in_guard(void)
+{
+	guard(lazy_mmu_mode)();
+
+	lazy_mmu_check_fork();
+}
+
+static void guard_opens_where_it_is_used(struct kunit *test)
+{
+	lazy_fork_check_in_guard();
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_FORK, "lazy_fork_check_in_guard");
+}
+
+static noinline void lazy_pause_in_guard(void)
+{
+	guard(lazy_mmu_mode)();
+
+	lazy_mmu_mode_pause();
+}
+
+static void guard_closes_where_it_is_used(struct kunit *test)
+{
+	lazy_pause_in_guard();
+	lazy_close();
+
+	lazy_expect_report(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_pause_in_guard");
+	lazy_expect_ip(test, lazy_reports[0].ip, "lazy_pause_in_guard");
+}
+
+static struct kunit_case lazy_mmu_mode_debug_cases[] = {
+	KUNIT_CASE(disable_without_enable_is_reported),
+	KUNIT_CASE(disable_without_enable_is_reported_in_a_pause),
+	KUNIT_CASE(resume_without_pause_is_reported),
+	KUNIT_CASE(section_too_deep_is_reported),
+	KUNIT_CASE(pause_too_deep_is_reported),
+	KUNIT_CASE(misuse_after_a_pause_too_deep_is_reported),
+	KUNIT_CASE(section_closed_in_a_pause_is_reported),
+	KUNIT_CASE(section_closed_after_its_pause_is_reported),
+	KUNIT_CASE(superfluous_disable_in_a_pause_is_reported_once),
+	KUNIT_CASE(section_closed_after_its_pause_in_another_is_reported_once),
+	KUNIT_CASE(innermost_section_is_the_one_reported),
+	KUNIT_CASE(calls_are_reported_if_and_only_if_illegal),
+	KUNIT_CASE(deep_sections_and_pauses_are_not_reported),
+
+	KUNIT_CASE(might_sleep_in_a_section_is_reported),
+	KUNIT_CASE(cond_resched_in_a_section_is_reported),
+	KUNIT_CASE(mutex_in_a_section_is_reported),
+	KUNIT_CASE(allocation_in_a_section_is_reported),
+	KUNIT_CASE(schedule_in_a_section_is_reported),
+	KUNIT_CASE(sleep_in_a_section_is_reported),
+	KUNIT_CASE(sleep_in_nested_sections_is_reported_once),
+	KUNIT_CASE(section_is_left_before_the_sleep),
+	KUNIT_CASE(misuse_after_a_report_is_reported),
+	KUNIT_CASE(sleep_in_a_pause_is_not_reported),
+	KUNIT_CASE(sleep_outside_a_section_is_not_reported),
+	KUNIT_CASE(preemption_in_a_section_is_not_reported),
+	KUNIT_CASE(calls_in_an_interrupt_are_not_reported),
+
+	KUNIT_CASE(exit_in_a_section_is_reported),
+	KUNIT_CASE(exit_in_a_pause_is_reported),
+	KUNIT_CASE(exit_outside_a_section_is_not_reported),
+	KUNIT_CASE(death_in_a_section_is_not_reported),
+	KUNIT_CASE(fork_in_a_section_is_reported),
+	KUNIT_CASE(fork_in_a_pause_is_not_reported),
+	KUNIT_CASE(new_task_has_nothing_open),
+	KUNIT_CASE(section_open_at_return_to_user_space_is_reported),
+	KUNIT_CASE(pause_open_at_return_to_user_space_is_reported),
+	KUNIT_CASE(return_to_user_space_is_not_reported),
+	KUNIT_CASE(nothing_is_forgiven_after_return_to_user_space),
+
+	KUNIT_CASE(enter_hook_called_twice_is_reported),
+	KUNIT_CASE(leave_hook_called_twice_is_reported),
+	KUNIT_CASE(flush_hook_is_not_reported),
+
+	KUNIT_CASE(guard_is_a_section_until_the_end_of_the_function),
+	KUNIT_CASE(guard_is_a_section_until_an_early_return),
+	KUNIT_CASE(guard_ends_with_each_round_of_a_loop),
+	KUNIT_CASE(scoped_guard_is_a_section_for_one_statement),
+	KUNIT_CASE(guards_nest),
+	KUNIT_CASE(pause_guard_is_a_pause_until_the_end_of_the_function),
+	KUNIT_CASE(scoped_pause_guard_is_a_pause_for_one_statement),
+	KUNIT_CASE(guard_opens_where_it_is_used),
+	KUNIT_CASE(guard_closes_where_it_is_used),
+	{}
+};
+
+/* Runs in the task that then runs the case, unlike an exit function would. */
+static int lazy_mmu_mode_debug_init(struct kunit *test)
+{
+	lazy_nr_reports = 0;
+	memset(lazy_reports, 0, sizeof(lazy_reports));
+	kunit_activate_static_stub(test, lazy_mmu_report, lazy_take_report);
+	return 0;
+}
+
+static struct kunit_suite lazy_mmu_mode_debug_suite = {
+	.name = "lazy_mmu_mode_debug",
+	.init = lazy_mmu_mode_debug_init,
+	.test_cases = lazy_mmu_mode_debug_cases,
+};
+
+kunit_test_suite(lazy_mmu_mode_debug_suite);
+
+MODULE_DESCRIPTION("KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE and the guards");
+MODULE_LICENSE("GPL");
