@@ -15,8 +15,10 @@ help:
 	@echo 'make series                 build/series: complete patches and a cover letter, to mail'
 	@echo 'make apply LINUX=DIR        the series onto a 6.12 git tree of yours, as branch lazy-mmu'
 	@echo 'make lint                   checkpatch, sparse, W=1, kernel-doc, shellcheck [PLATFORM=...]'
+	@echo 'make docs                   the documentation, rendered by Sphinx'
 	@echo 'make bisect                 build and boot every commit (hours; goes on where it stopped)'
 	@echo 'make bench [PLATFORM=...]   what operations cost on stock 6.12 and with the series'
+	@echo 'make compare PLATFORM=...   the kernel'"'"'s own tests, on stock 6.12 and with the series'
 	@echo 'make clean                  remove build/, unless it holds work that is not saved'
 	@echo
 	@echo 'PLATFORM is one of: $(shell sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' harness/platforms)'
@@ -36,9 +38,13 @@ apply:
 	@harness/tree.sh apply '$(LINUX)'
 lint:
 	@harness/lint.sh '$(PLATFORM)'
+docs:
+	@harness/docs.sh
 bisect:
 	@harness/bisect.sh '$(PLATFORM)'
 bench:
 	@harness/bench.sh '$(PLATFORM)' '$(COMMIT)'
+compare:
+	@harness/compare.sh '$(PLATFORM)'
 
-.PHONY: help run kunit check tree save series verify clean apply lint bisect bench
+.PHONY: help run kunit check tree save series verify clean apply lint docs bisect bench compare

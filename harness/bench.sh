@@ -30,16 +30,6 @@ kunit_py() {
 	)
 }
 
-# Packages with the C library for programs of a platform.
-libc() {
-	case $P_ARCH in
-	x86_64) echo libc6-dev ;;
-	arm64 | sparc64) echo "libc6-dev-$P_ARCH-cross" ;;
-	powerpc) echo libc6-dev-ppc64-cross ;;
-	sparc) echo libc6-dev-sparc64-cross ;;
-	esac
-}
-
 # sources KERNEL COMMIT: a work tree of its own, with the measuring in it.
 sources() {
 	local work=$HOME_DIR/linux-$1
@@ -161,7 +151,7 @@ for name in $names; do
 	platform "$name"
 	[ "$P_ARCH" != um ] || die "PLATFORM=$name has no emulator that counts; there are: $ALL"
 	# shellcheck disable=SC2046,SC2086 # lists of packages
-	need $BUILD_PACKAGES $P_PACKAGES $(libc)
+	need $BUILD_PACKAGES $P_PACKAGES $(libc_packages)
 done
 "$ROOT/harness/tree.sh" tree
 git -C "$TREE" rev-parse -q --verify "${2:-lazy-mmu}^{commit}" >/dev/null ||

@@ -37,7 +37,7 @@ build() {
 }
 
 # content COMMIT: what a kernel for the platform can be made from, by its hash:
-# the configuration, and no documents, tests or other architectures.
+# the options that are on, and no documents, tests or other architectures.
 content() {
 	local arch=$P_ARCH
 
@@ -47,7 +47,7 @@ content() {
 	esac
 	git -C "$TREE" ls-tree -r "$1" | grep -E $'\t'"(arch/$arch/|arch/Kconfig|[^a]|a[^r])" |
 		grep -vE $'\t''(Documentation/|MAINTAINERS|tools/testing/)' |
-		cat - "$P_OUT/.config" | sha256sum | cut -c-64
+		cat - <(grep -v '^#' "$P_OUT/.config") | sha256sum | cut -c-64
 }
 
 # The kernel that is in the build directory, by its hash.
@@ -60,8 +60,8 @@ boots() {
 	"$ROOT/harness/kunit.sh" commit "$P_NAME" "$HOME_DIR/$P_DIR" "$1" >"$1.out" 2>&1
 }
 
-# The debug kernel compiles what arm64's does, and more slowly.
-names=${1:-$(platform_names | grep -v _debug)}
+# The debug kernels compile what arm64's does, and more slowly.
+names=${1:-$(platform_names | grep -vE '_(debug|kasan)$')}
 for name in $names; do
 	"$ROOT/harness/kunit.sh" config "$name"
 done

@@ -43,7 +43,7 @@ mkdir -p "$BUILD/log"
 # Every package at once, so that what follows takes no turns with apt.
 packages=$(for name in $(platform_names); do platform "$name"; echo "$P_PACKAGES"; done)
 # shellcheck disable=SC2086 # lists of packages
-need git xz-utils $BUILD_PACKAGES $LINT_PACKAGES $packages
+need git xz-utils $BUILD_PACKAGES $LINT_PACKAGES $DOCS_PACKAGES $packages
 
 step harness "$ROOT/harness/test.sh"
 step tree "$ROOT/harness/tree.sh" tree
@@ -54,6 +54,7 @@ for name in $(platform_names); do
 done
 step run "$ROOT/harness/kunit.sh" run arm64
 step lint "$ROOT/harness/lint.sh"
+step docs "$ROOT/harness/docs.sh"
 
 echo
 [ ${#wrong[@]} = 0 ] || echo "failed: ${wrong[*]}; logs: build/log/check.*"

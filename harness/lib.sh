@@ -87,9 +87,25 @@ platform() {
 	P_PACKAGES=${P_PACKAGES#-}
 	P_OUT=$BUILD/$P_DIR
 	P_LOG=$BUILD/log/$1
+	# What make and the kernel are told besides, KUnit's filter and the suite that
+	# it leaves out, and the number of tests that test_vmalloc is to pass.
+	P_MAKE=() P_KERNEL=() P_SUITES='' P_WITHOUT='' P_VMALLOC_TESTS=0
+	# shellcheck source=harness/configs/arm64_debug.args
+	[ ! -f "$ROOT/harness/configs/$1.args" ] || . "$ROOT/harness/configs/$1.args"
 	mkdir -p "$BUILD/log"
+}
+
+# Packages with the C library for programs of a platform.
+libc_packages() {
+	case $P_ARCH in
+	x86_64) echo libc6-dev ;;
+	arm64) echo libc6-dev-arm64-cross ;;
+	powerpc) echo libc6-dev-ppc64-cross ;;
+	sparc) echo libc6-dev-sparc64-cross ;;
+	esac
 }
 
 # What any kernel build takes.
 BUILD_PACKAGES="gcc make flex bison bc libc6-dev libelf-dev libssl-dev cpio perl python3"
 LINT_PACKAGES="sparse shellcheck codespell python3-ply python3-git coccinelle"
+DOCS_PACKAGES="python3-sphinx python3-sphinx-rtd-theme graphviz"

@@ -91,7 +91,7 @@ lint_kernel_doc() {
 lint_scripts() {
 	(
 		cd "$ROOT" || exit
-		shellcheck -x -P harness -f gcc harness/*.sh .ci/run || :
+		shellcheck -x -P harness -f gcc harness/*.sh harness/configs/*.args .ci/run || :
 		cd "$TREE" || exit
 		changed A '*.sh' | xargs -r shellcheck -f gcc || :
 	) | report shellcheck

@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs the kernel's own tests on stock 6.12 and with the series, in the same
+# configuration: its KUnit suites, and the programs of selftests/mm that build
+# statically. Prints what does not end alike. harness/compare/ holds the list of
+# the programs, and the one that runs them.
+#
+#   compare.sh PLATFORM
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+HOME_DIR=$BUILD/compare
+PARTS=$ROOT/harness/compare
+
+kunit_py() {
+	(
+		cd "$HOME_DIR/linux-series" || exit
+		PYTHONDONTWRITEBYTECODE=1 ./tools/testing/kunit/kunit.py "$@" </dev/null
+	)
+}
+
+# sources KERNEL COMMIT: a work tree of its own.
+sources() {
+	local work=$HOME_DIR/linux-$1
+
+	[ -e "$work/.git" ] ||
+		git -C "$TREE" worktree add -q --detach "$work" "$2"
+	git -C "$work" checkout -q --detach --force "$2"
+}
+
+# The programs are those of the base: both kernels run the same.
+programs() {
+	local work=$HOME_DIR/linux-stock out=$HOME_DIR/$P_DIR name
+
+	mkdir -p "$out/headers" "$out/mm"
+	make -C "$work" O="$out/headers" ARCH="$P_ARCH" headers >"$P_LOG.selftests" 2>&1 </dev/null ||
+		die "no headers for $P_NAME; log: build/log/$P_NAME.selftests"
+	# Some need libraries that there are no static ones of.
+	make -C "$work/tools/testing/selftests/mm" -k -j"$(nproc)" ARCH="$P_ARCH" \
+		CROSS_COMPILE="$P_CROSS" OUTPUT="$out/mm" LDFLAGS=-static \
+		KHDR_INCLUDES="-isystem $out/headers/usr/include" \
+		>>"$P_LOG.selftests" 2>&1 </dev/null || :
+	"${P_CROSS}gcc" -static -O2 -Wall -o "$out/init" "$PARTS/init.c" ||
+		die "the program that runs the others does not build for $P_NAME"
+	{
+		cat "$PARTS/initramfs"
+		echo "file /init $out/init 0755 0 0"
+		echo "file /tests $PARTS/tests 0644 0 0"
+		sed -n 's/^\([a-z][^ ]*\).*/\1/p' "$PARTS/tests" | sort -u | while read -r name; do
+			[ ! -x "$out/mm/$name" ] || echo "file /bin/$name $out/mm/$name 0755 0 0"
+		done
+	} >"$out/initramfs"
+	grep -q '/bin/' "$out/initramfs" ||
+		die "nothing of selftests/mm builds for $P_NAME; log: build/log/$P_NAME.selftests"
+}
+
+# The configuration of both: what the series' kunit.py makes, and what there is of
+# the rest on this architecture.
+config() {
+	local out=$HOME_DIR/$P_DIR kernel
+
+	mkdir -p "$out/series" "$out/stock"
+	kunit_py config --arch="$P_BUILD_ARCH" --cross_compile="$P_CROSS" \
+		--build_dir="$out/series" "${P_MAKE[@]/#/--make_options=}" \
+		--kunitconfig="$ROOT/harness/configs/common.config" \
+		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" \
+		--kconfig_add=CONFIG_KUNIT=y >"$P_LOG.compare" 2>&1 ||
+		die "no configuration for $P_NAME; log: build/log/$P_NAME.compare"
+	for kernel in stock series; do
+		cat "$out/series/.config" "$PARTS/compare.config" >"$TMP/config"
+		echo "CONFIG_INITRAMFS_SOURCE=\"$out/initramfs\"" >>"$TMP/config"
+		cp "$TMP/config" "$out/$kernel/.config"
+	done
+}
+
+# build KERNEL
+build() {
+	local target out=$HOME_DIR/$P_DIR/$1
+
+	echo "building $1 for $P_NAME; log: build/log/$P_NAME.compare"
+	for target in olddefconfig all; do
+		make -C "$HOME_DIR/linux-$1" O="$out" ARCH="$P_ARCH" \
+			CROSS_COMPILE="$P_CROSS" "${P_MAKE[@]}" -j"$(nproc)" $target \
+			>>"$P_LOG.compare" 2>&1 </dev/null ||
+			die "$1 does not build for $P_NAME; log: build/log/$P_NAME.compare"
+	done
+}
+
+# boot KERNEL: KUnit's suites run first, then the programs.
+boot() {
+	local arguments=() log=$RESULT/$1
+
+	# Programs print much, and the end of a run is theirs.
+	arguments=(printk.devkmsg=on kunit_shutdown=none "${P_KERNEL[@]}")
+	[ "$P_ARCH" != sparc ] || arguments+=(compare_end=poweroff)
+	arguments=("${arguments[@]/#/--kernel_args=}")
+	[ "$P_ARCH" = sparc ] || arguments+=(--qemu_args="-smp 2")
+	kunit_py exec --arch="$P_RUN_ARCH" --build_dir="$HOME_DIR/$P_DIR/$1" \
+		--raw_output=all --timeout=5400 "${arguments[@]}" ${P_SUITES:+"$P_SUITES"} >"$log.boot" 2>&1 || :
+	grep -q 'compare: end' "$log.boot" ||
+		note "$1 did not come to its end on $P_NAME; log: ${log#"$ROOT/"}.boot"
+	kunit_py parse --json="$log.json" "$log.boot" >"$log.kunit" 2>&1 || :
+}
+
+[ "${1:-}" ] || die "say PLATFORM=NAME; there are: $(platform_names | grep -vx um | one_line)"
+platform "$1"
+[ "$P_ARCH" != um ] || die "PLATFORM=um runs no programs; there are: $(platform_names | grep -vx um | one_line)"
+# shellcheck disable=SC2046,SC2086 # lists of packages
+need $BUILD_PACKAGES $P_PACKAGES $(libc_packages) rsync
+"$ROOT/harness/tree.sh" tree
+need_space 6 "make compare"
+RESULT=$HOME_DIR/$P_NAME
+mkdir -p "$RESULT"
+git -C "$TREE" worktree prune
+# The base does not build for sparc64 without the first patch.
+sources stock "$(git -C "$TREE" rev-list --reverse base..lazy-mmu | sed -n 1p)"
+sources series lazy-mmu
+programs
+config
+for kernel in stock series; do
+	build $kernel
+	echo "booting $kernel on $P_NAME; log: build/compare/$P_NAME/$kernel.boot"
+	boot $kernel
+done
+"$PARTS/report.py" "$P_NAME" "$RESULT"

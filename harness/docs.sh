@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Renders the directories of the kernel's documentation that the series changes,
+# and fails on any message about what the series changes.
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+OUT=$BUILD/docs
+LOG=$BUILD/log/docs
+PAGE=mm/lazy_mmu_mode.html
+
+# shellcheck disable=SC2086 # lists of packages
+need git $BUILD_PACKAGES $DOCS_PACKAGES
+"$ROOT/harness/tree.sh" tree
+need_space 1 "make docs"
+mkdir -p "$BUILD/log"
+# MAINTAINERS has references that are wrong in 6.12 already.
+git -C "$TREE" diff --name-only base lazy-mmu -- :!MAINTAINERS >"$TMP/changed"
+dirs=$(sed -n 's,^Documentation/\(.*\)/[^/]*\.rst$,\1,p' "$TMP/changed" | sort -u | one_line)
+echo "rendering Documentation/{${dirs// /,}}; log: build/log/docs"
+# Files that did not change would say nothing in a second run.
+rm -rf "$OUT"
+mkdir -p "$OUT"
+make -C "$TREE" O="$OUT" SPHINXDIRS="$dirs" htmldocs >"$LOG" 2>&1 </dev/null ||
+	die "the documentation does not build; log: build/log/docs"
+# What lies outside of these directories is unknown to Sphinx. References to it
+# are for the kernel's own script.
+{
+	grep -E 'WARNING|ERROR|warning:|error:' "$LOG" |
+		grep -vE 'undefined label|unknown document' || :
+	(cd "$TREE" && scripts/documentation-file-ref-check --warn 2>&1) || :
+} | grep -F -f "$TMP/changed" >"$TMP/messages" || :
+if [ -s "$TMP/messages" ]; then
+	cat "$TMP/messages"
+	die "there are complaints about what the series changes; log: build/log/docs"
+fi
+[ -s "$OUT/Documentation/output/$PAGE" ] || die "$PAGE was not rendered; log: build/log/docs"
+echo "look at build/docs/Documentation/output/$PAGE"
