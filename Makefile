@@ -17,8 +17,12 @@ help:
 	@echo 'make lint                   checkpatch, sparse, W=1, kernel-doc, shellcheck [PLATFORM=...]'
 	@echo 'make docs                   the documentation, rendered by Sphinx'
 	@echo 'make bisect                 build and boot every commit (hours; goes on where it stopped)'
+	@echo 'make mutants                wrong versions of the series: does a test fail on each?'
+	@echo '                            [PLATFORM=...] [MUTANT=name], of harness/mutants'
 	@echo 'make bench [PLATFORM=...]   what operations cost on stock 6.12 and with the series'
 	@echo 'make compare PLATFORM=...   the kernel'"'"'s own tests, on stock 6.12 and with the series'
+	@echo 'make stress [PLATFORM=...]  all that opens sections, at once, in a kernel that looks on'
+	@echo '                            [SECONDS=60] [SEED=...]; the seed of a failure replays it'
 	@echo 'make clean                  remove build/, unless it holds work that is not saved'
 	@echo
 	@echo 'PLATFORM is one of: $(shell sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' harness/platforms)'
@@ -42,9 +46,13 @@ docs:
 	@harness/docs.sh
 bisect:
 	@harness/bisect.sh '$(PLATFORM)'
+mutants:
+	@harness/mutants.sh '$(PLATFORM)' '$(MUTANT)'
 bench:
 	@harness/bench.sh '$(PLATFORM)' '$(COMMIT)'
 compare:
 	@harness/compare.sh '$(PLATFORM)'
+stress:
+	@harness/stress.sh '$(PLATFORM)' '$(SECONDS)' '$(SEED)'
 
-.PHONY: help run kunit check tree save series verify clean apply lint docs bisect bench compare
+.PHONY: help run kunit check tree save series verify clean apply lint docs bisect mutants bench compare stress

@@ -50,28 +50,17 @@ sources() {
 parts() {
 	gcc -shared -fPIC -O2 -Wall -o "$HOME_DIR/count.so" "$PARTS/count.c" ||
 		die "the plugin does not build"
-	mkdir -p "$HOME_DIR/$P_DIR"
-	"${P_CROSS}gcc" -static -O2 -Wall -o "$HOME_DIR/$P_DIR/init" \
-		"$PARTS/init.c" || die "the program for $P_NAME does not build"
-	{
-		cat "$PARTS/initramfs"
-		echo "file /init $HOME_DIR/$P_DIR/init 0755 0 0"
-	} >"$HOME_DIR/$P_DIR/initramfs"
+	guest_program "$PARTS/init.c" "$HOME_DIR/$P_DIR"
 }
 
 # The configuration of both, as the series' kunit.py makes it.
 config() {
-	local line options=()
-
-	while read -r line; do
-		options+=(--kconfig_add="$line")
-	done < <(grep ^CONFIG_ "$PARTS/bench.config")
+	kconfig_add "$HOME_DIR/$P_DIR" "$PARTS/bench.config"
 	mkdir -p "$HOME_DIR/$P_DIR/series" "$HOME_DIR/$P_DIR/stock"
 	kunit_py config --arch="$P_BUILD_ARCH" --cross_compile="$P_CROSS" \
 		--build_dir="$HOME_DIR/$P_DIR/series" \
 		--kunitconfig="$ROOT/harness/configs/common.config" \
-		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" "${options[@]}" \
-		--kconfig_add="CONFIG_INITRAMFS_SOURCE=\"$HOME_DIR/$P_DIR/initramfs\"" \
+		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" "${OPTIONS[@]}" \
 		>"$P_LOG.bench" 2>&1 ||
 		die "no configuration for $P_NAME; log: build/log/$P_NAME.bench"
 	cp "$HOME_DIR/$P_DIR/series/.config" "$HOME_DIR/$P_DIR/stock/.config"
@@ -151,7 +140,7 @@ for name in $names; do
 	platform "$name"
 	[ "$P_ARCH" != um ] || die "PLATFORM=$name has no emulator that counts; there are: $ALL"
 	# shellcheck disable=SC2046,SC2086 # lists of packages
-	need $BUILD_PACKAGES $P_PACKAGES $(libc_packages)
+	need $BUILD_PACKAGES $P_PACKAGES $(libc_package)
 done
 "$ROOT/harness/tree.sh" tree
 git -C "$TREE" rev-parse -q --verify "${2:-lazy-mmu}^{commit}" >/dev/null ||

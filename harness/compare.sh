@@ -108,7 +108,7 @@ boot() {
 platform "$1"
 [ "$P_ARCH" != um ] || die "PLATFORM=um runs no programs; there are: $(platform_names | grep -vx um | one_line)"
 # shellcheck disable=SC2046,SC2086 # lists of packages
-need $BUILD_PACKAGES $P_PACKAGES $(libc_packages) rsync
+need $BUILD_PACKAGES $P_PACKAGES $(libc_package) rsync
 "$ROOT/harness/tree.sh" tree
 need_space 6 "make compare"
 RESULT=$HOME_DIR/$P_NAME

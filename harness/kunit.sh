@@ -8,7 +8,8 @@
 #   kunit.sh build PLATFORM           no more than the kernel
 #   kunit.sh kunit PLATFORM [FILTER]  and its tests, or those that match FILTER
 #   kunit.sh run PLATFORM             and the table of calls and hooks
-#   kunit.sh commit PLATFORM DIR LOG  only the tests, of the kernel built in DIR
+#   kunit.sh commit PLATFORM DIR LOG [FILTER]
+#                                     only the tests, of the kernel built in DIR
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -21,10 +22,6 @@ lazy_mmu_mode_pause() -> arch_leave() enable=2 pause=1
 lazy_mmu_mode_resume() -> arch_enter() enable=2 pause=0
 lazy_mmu_mode_disable() -> arch_flush() enable=1 pause=0
 lazy_mmu_mode_disable() -> arch_leave() enable=0 pause=0'
-
-# Lines of a boot log that fail a run, whatever its tests say.
-TROUBLE='WARNING:|BUG:|Ignoring spurious|Kernel panic|Oops|Internal error'
-TROUBLE+='|Unable to handle kernel|general protection fault|rcu: INFO:|blocked for more than|\(XEN\) .*([Cc]rash|Panic)'
 
 kunit_py() {
 	local command=$1 arch=$2
@@ -126,7 +123,7 @@ check_log() {
 	fi
 	unprovoked >"$TMP/log"
 	if grep -qE "$TROUBLE" "$TMP/log"; then
-		echo "the kernel complains:"
+		echo "the kernel complains: $(grep -m 1 -oE "($TROUBLE).*" "$TMP/log")"
 		grep -E -m 3 -B 2 -A 12 "$TROUBLE" "$TMP/log"
 		wrong=1
 	fi
@@ -178,7 +175,7 @@ run_tests() {
 test_commit() {
 	P_OUT=$1 P_LOG=$2
 	if [ "$(built_suites)" ]; then
-		run_tests ""
+		run_tests "$3"
 	else
 		boot >/dev/null || :
 		check_log "" && grep -q 'KTAP version 1' "$P_LOG.boot" &&
@@ -210,6 +207,6 @@ kunit)
 	run_tests "${3:-}"
 	;;
 run) cmd_run ;;
-commit) test_commit "$3" "$4" ;;
+commit) test_commit "$3" "$4" "${5:-}" ;;
 *) die "usage: kunit.sh build|kunit|run PLATFORM [FILTER]" ;;
 esac

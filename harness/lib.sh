@@ -95,17 +95,44 @@ platform() {
 	mkdir -p "$BUILD/log"
 }
 
-# Packages with the C library for programs of a platform.
-libc_packages() {
+# What any kernel build takes.
+BUILD_PACKAGES="gcc make flex bison bc libc6-dev libelf-dev libssl-dev cpio perl python3"
+LINT_PACKAGES="sparse shellcheck codespell python3-ply python3-git coccinelle"
+DOCS_PACKAGES="python3-sphinx python3-sphinx-rtd-theme graphviz"
+
+# Lines of a boot log that fail a run, whatever else it says.
+TROUBLE='WARNING:|BUG:|Ignoring spurious|Kernel panic|Oops|Internal error'
+TROUBLE+='|Unable to handle kernel|general protection fault|rcu: INFO:|blocked for more than|\(XEN\) .*([Cc]rash|Panic)'
+
+# The package with the C library for programs of a platform.
+libc_package() {
 	case $P_ARCH in
-	x86_64) echo libc6-dev ;;
+	um | x86_64) echo libc6-dev ;;
 	arm64) echo libc6-dev-arm64-cross ;;
 	powerpc) echo libc6-dev-ppc64-cross ;;
 	sparc) echo libc6-dev-sparc64-cross ;;
 	esac
 }
 
-# What any kernel build takes.
-BUILD_PACKAGES="gcc make flex bison bc libc6-dev libelf-dev libssl-dev cpio perl python3"
-LINT_PACKAGES="sparse shellcheck codespell python3-ply python3-git coccinelle"
-DOCS_PACKAGES="python3-sphinx python3-sphinx-rtd-theme graphviz"
+# guest_program SOURCE DIR: the only program of a guest, in DIR, with the list
+# of files that CONFIG_INITRAMFS_SOURCE takes.
+guest_program() {
+	mkdir -p "$2"
+	"${P_CROSS}gcc" -static -O2 -Wall -o "$2/init" "$1" ||
+		die "the program for $P_NAME does not build"
+	{
+		cat "$ROOT/harness/initramfs"
+		echo "file /init $2/init 0755 0 0"
+	} >"$2/initramfs"
+}
+
+# kconfig_add DIR FILE...: sets OPTIONS so that kunit.py takes the options in
+# files over those of other fragments, and a guest's files from DIR.
+kconfig_add() {
+	local line
+
+	OPTIONS=(--kconfig_add="CONFIG_INITRAMFS_SOURCE=\"$1/initramfs\"")
+	while read -r line; do
+		OPTIONS+=(--kconfig_add="$line")
+	done < <(cat "${@:2}" | grep ^CONFIG_)
+}

@@ -95,6 +95,9 @@ lint_scripts() {
 		cd "$TREE" || exit
 		changed A '*.sh' | xargs -r shellcheck -f gcc || :
 	) | report shellcheck
+	for patch in "$ROOT"/harness/mutants/*.patch; do
+		git -C "$TREE" apply --check "$patch" 2>&1 || :
+	done | report "mutants apply"
 	{ changed AM '*.py' | sed "s,^,$TREE/,"; find "$ROOT/harness" -name '*.py'; } |
 		while read -r file; do
 			python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' \

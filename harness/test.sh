@@ -49,7 +49,10 @@ build)
 	;;
 exec)
 	cp "$FAKE/boot" "$out/test.log"
-	passed=$(grep -c '^ *ok' "$FAKE/boot") failed=$(grep -c '^ *not ok' "$FAKE/boot")
+	# A wrong kernel fails its test.
+	! grep -qs wrong "$out/vmlinux" || sed -i 's/^    ok 1/    not ok 1/' "$out/test.log"
+	[[ "$*" != *raw_output* ]] || cat "$out/test.log"
+	passed=$(grep -c '^ *ok' "$out/test.log") failed=$(grep -c '^ *not ok' "$out/test.log")
 	echo "Testing complete. Ran $((passed + failed)) tests: passed: $passed, failed: $failed"
 	[ "$failed" = 0 ]
 	;;
@@ -294,6 +297,10 @@ refuses "say PLATFORM=" make_in_repo kunit
 refuses "unknown PLATFORM=vax" make_in_repo run PLATFORM=vax
 refuses "unknown PLATFORM=vax" make_in_repo bench PLATFORM=vax
 refuses "PLATFORM=um has no emulator" make_in_repo bench PLATFORM=um
+refuses "unknown PLATFORM=vax" make_in_repo stress PLATFORM=vax
+refuses "PLATFORM=um is not supported" make_in_repo stress PLATFORM=um
+refuses "SECONDS=1m is no number" make_in_repo stress SECONDS=1m
+refuses "SEED=0 is no number" make_in_repo stress SEED=0
 
 # --- what a boot shows
 export FAKE=$TMP/fake
@@ -353,8 +360,34 @@ works "a filter needs no suite" make_in_repo kunit PLATFORM=arm64 FILTER=a.b
 touch "$FAKE/broken"
 complains "mm/memory.c:1: error: broken" make_in_repo kunit PLATFORM=arm64
 
-# --- every commit
+# --- what a stressed kernel says
 rm "$FAKE/broken"
+mkdir -p "$tree/tools/testing/selftests/mm"
+echo 'int main(void) { return 0; }' >"$tree/tools/testing/selftests/mm/lazy_mmu_stress.c"
+commit_all "selftests: stress"
+stress() {
+	make_in_repo stress SECONDS=30 SEED=7
+}
+boots "[ 1.0] stress: 1 s: mmap 1" "[ 2.0] stress: passed: seed 7, 30 s"
+works "stress" stress
+is "shows what the guest says" "$(grep -c '^1 s: mmap 1$' "$TMP/out")" 1
+boots "[ 1.0] stress: FAILED: mismatch: page 3" "[ 2.0] stress: passed: seed 7, 30 s"
+complains "arm64: mismatch: page 3; again: make stress PLATFORM=arm64 SECONDS=30 SEED=7" stress
+boots "[ 1.0] WARNING: CPU: 0" "[ 2.0] stress: passed: seed 7, 30 s"
+complains "arm64: the kernel complains: WARNING: CPU: 0" stress
+boots "unlike" "[ 1.0] --[ cut here ]--" "it broke" "WARNING: CPU: 0"
+complains "arm64: the kernel complains: it broke: WARNING: CPU: 0; again" stress
+boots "[ 1.0] stress: 1 s: mmap 1" "[ERROR] The kernel timed out after 210 seconds"
+complains "arm64: hang: no end after 210 s; last: 1 s: mmap 1" stress
+boots "[ 1.0] stress: 1 s: mmap 1"
+complains "arm64: the kernel ended too early; last: 1 s: mmap 1" stress
+boots "[ 1.0] stress: passed: seed 8, 30 s"
+complains "arm64: the kernel ended too early" stress
+sed -i 's/Booting/Starting/; s/seed 8/seed 7/' "$FAKE/boot"
+complains "this was not arm64" stress
+git -C "$tree" reset -q --hard HEAD~
+
+# --- every commit
 boots "    ok 1 contract"
 works "bisect" make_in_repo bisect PLATFORM=arm64
 is "tries each commit" "$(tail -n 1 "$TMP/out")" "2 passed, 0 failed"
@@ -370,16 +403,47 @@ boots "    ok 1 contract" "BUG: it broke"
 complains "FAILED  arm64, .* mm: break the boot" make_in_repo bisect PLATFORM=arm64
 is "only that one" "$(tail -n 1 <(grep passed, "$TMP/out"))" "2 passed, 1 failed"
 
+# --- wrong versions
+rm "$repo"/harness/mutants/*
+boots "    ok 1 contract"
+# mutant NAME FILTER EDIT
+mutant() {
+	{
+		printf 'Platform: arm64\nFilter: %s\nArea: numbers\nWrong: one\n\n' "$2"
+		sed "$3" "$tree/mm/memory.c" |
+			diff -u --label a/mm/memory.c --label b/mm/memory.c "$tree/mm/memory.c" - || :
+	} >"$repo/harness/mutants/$1.patch"
+}
+mutant found lazy 's/^10$/wrong/'
+mutant missed lazy 's/^11$/unnoticed/'
+complains "^killed    arm64: found, contract, [0-9]* s" make_in_repo mutants
+is "one is killed" "$(grep killed, "$TMP/out")" "1 killed, 1 survived"
+is "the area" "$(tr -s ' ' <"$TMP/out" | grep ^numbers)" "numbers 1 1"
+works "mutants again" make_in_repo mutants MUTANT=found
+is "goes on where it stopped" "$(grep -c ', before$' "$TMP/out")" 1
+mutant unbuilt lazy 's/^12$/broken/'
+complains "^broken    arm64: unbuilt, does not build" make_in_repo mutants MUTANT=unbuilt
+mutant misplaced lazy 's/^13$/wrong/'
+sed -i 's/^ 12$/ 21/' "$repo/harness/mutants/misplaced.patch"
+complains "^broken    arm64: misplaced, does not apply" make_in_repo mutants MUTANT=misplaced
+boots "    not ok 1 contract"
+mutant late other 's/^14$/wrong/'
+complains "other fails without a mutant" make_in_repo mutants MUTANT=late
+sed -i '/^Area/d' "$repo/harness/mutants/late.patch"
+refuses "late.patch has no Area" make_in_repo mutants
+refuses "unknown MUTANT=lost" make_in_repo mutants MUTANT=lost
+refuses "unknown PLATFORM=lost" make_in_repo mutants PLATFORM=lost
+
 # --- what check counts
-for script in test versions lint tree; do
+for script in test versions lint tree docs; do
 	printf '#!/bin/sh\necho "%s"\n' "x: 3 passed, 0 failed" >"$repo/harness/$script.sh"
 done
 printf '#!/bin/sh\necho "%s"\n' "x: 2 passed, 0 failed, 1 skipped" >"$repo/harness/kunit.sh"
 works "check" make_in_repo check
-is "adds what steps count" "$(tail -n 1 "$TMP/out")" "33 passed, 0 failed"
+is "adds what steps count" "$(tail -n 1 "$TMP/out")" "38 passed, 0 failed"
 printf '#!/bin/sh\necho error: no; exit 1\n' >"$repo/harness/versions.sh"
 complains "FAILED  versions" make_in_repo check
-is "goes on" "$(cat "$repo/build/log/summary")" "30 passed, 1 failed"
+is "goes on" "$(cat "$repo/build/log/summary")" "35 passed, 1 failed"
 
 # --- what bench makes of what it measured
 mkdir "$TMP/bench"

@@ -17,6 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/lazy_mmu_check.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>

@@ -20,7 +20,7 @@ PROGRAM = re.compile(r'compare: ([^|]*)\| (.*)')
 TAP = re.compile(r'\s*(not ok|ok) \d+ *-? *(.*)')
 VMALLOC = re.compile(r'Summary: (\S+) passed: \d+ failed: (\d+)')
 # What differs from run to run.
-VARYING = re.compile(r'0x[0-9a-f]+|\b\d+ ?(ns|us|ms|usec|msec)\b')
+VARYING = re.compile(r'0x[0-9a-f]+|\b\d+ ?(ns|us|ms|usec|msec)\b|(?<=Extra pages ).*')
 
 
 def add(results: Dict[str, str], name: str, result: str) -> None:

@@ -563,6 +563,8 @@ static void swapper_pg_dir_is_immediate_in_a_section(struct kunit *test)
  */
 struct lazy_vmap_log {
 	struct task_struct *task;
+	const char *caller;
+	unsigned int nr_sections;
 	unsigned int nr_batches;
 };
 
@@ -577,16 +579,22 @@ static void lazy_vmap_probe(void *data, u8 enable_count, u8 pause_count,
 		return;
 
 	snprintf(caller, sizeof(caller), "%ps", (void *)ip);
-	if (lazy_is_marked() && strstr(caller, "vmap"))
+	if (!strstr(caller, lazy_vmap_log.caller))
+		return;
+	lazy_vmap_log.nr_sections++;
+	if (lazy_is_marked())
 		lazy_vmap_log.nr_batches++;
 }
 
-static void lazy_vmap_begin(struct kunit *test)
+/* Logs what functions leave the mode that have @caller in their name. */
+static void lazy_vmap_begin(struct kunit *test, const char *caller)
 {
 	if (!IS_ENABLED(CONFIG_KALLSYMS))
 		kunit_skip(test, "needs CONFIG_KALLSYMS");
 
 	KUNIT_ASSERT_EQ(test, 0, register_trace_lazy_mmu_hook_leave(lazy_vmap_probe, NULL));
+	lazy_vmap_log.caller = caller;
+	lazy_vmap_log.nr_sections = 0;
 	lazy_vmap_log.nr_batches = 0;
 	WRITE_ONCE(lazy_vmap_log.task, current);
 }
@@ -618,7 +626,7 @@ static void vmap_is_one_batch_a_table(struct kunit *test)
 	for (int i = 0; i < LAZY_NR_PAGES; i++)
 		pages[i] = lazy_page;
 
-	lazy_vmap_begin(test);
+	lazy_vmap_begin(test, "vmap");
 	addr = vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
 	nr_batches = lazy_vmap_end();
 	vunmap(addr);
@@ -627,6 +635,71 @@ static void vmap_is_one_batch_a_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_batches,
 			lazy_nr_entries(addr, sizeof(pages) / sizeof(*pages) * PAGE_SIZE,
 					PMD_SHIFT));
+}
+
+static void vunmap_is_one_section_a_table(struct kunit *test)
+{
+	static struct page *pages[LAZY_NR_PAGES];
+	void *addr;
+
+	for (int i = 0; i < LAZY_NR_PAGES; i++)
+		pages[i] = lazy_page;
+
+	addr = vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	lazy_vmap_begin(test, "vunmap");
+	vunmap(addr);
+	lazy_vmap_end();
+
+	KUNIT_EXPECT_EQ(test, lazy_vmap_log.nr_sections,
+			lazy_nr_entries(addr, LAZY_NR_PAGES * PAGE_SIZE, PMD_SHIFT));
+}
+
+/*
+ * KASAN maps and unmaps the shadow of an area in a section. Areas share pages of
+ * it, so each entry is written in a pause, for the other CPUs to see. The area is
+ * large enough to have some for itself.
+ */
+#define LAZY_SHADOW_SIZE	(4 * (PAGE_SIZE << 3))
+
+static void kasan_maps_shadow_in_pauses(struct kunit *test)
+{
+	void *addr;
+
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
+		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
+
+	vm_unmap_aliases();
+	lazy_vmap_begin(test, "kasan_populate");
+	addr = vmalloc(LAZY_SHADOW_SIZE);
+	lazy_vmap_end();
+	vfree(addr);
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_EXPECT_GE(test, lazy_vmap_log.nr_sections, 3);
+	KUNIT_EXPECT_EQ(test, lazy_vmap_log.nr_batches, 0);
+}
+
+static void kasan_unmaps_shadow_in_pauses(struct kunit *test)
+{
+	unsigned int nr_pauses = 0;
+
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
+		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
+
+	/* Another task may be faster, and do it for this one. */
+	for (int i = 0; i < 10 && nr_pauses < 3; i++) {
+		void *addr = vmalloc(LAZY_SHADOW_SIZE);
+
+		KUNIT_ASSERT_NOT_NULL(test, addr);
+		lazy_vmap_begin(test, "kasan_depopulate");
+		vfree(addr);
+		vm_unmap_aliases();
+		lazy_vmap_end();
+		nr_pauses = lazy_vmap_log.nr_sections;
+	}
+
+	KUNIT_EXPECT_GE(test, nr_pauses, 3);
 }
 
 /*
@@ -643,7 +716,7 @@ static void lazy_ioremap(struct kunit *test, phys_addr_t phys, size_t size, int 
 		iounmap(first);
 		vm_unmap_aliases();
 
-		lazy_vmap_begin(test);
+		lazy_vmap_begin(test, "vmap");
 		second = ioremap(phys, size);
 		nr_batches = lazy_vmap_end();
 		iounmap(second);
@@ -981,6 +1054,9 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(fixmap_is_immediate_in_a_section),
 	KUNIT_CASE(swapper_pg_dir_is_immediate_in_a_section),
 	KUNIT_CASE(vmap_is_one_batch_a_table),
+	KUNIT_CASE(vunmap_is_one_section_a_table),
+	KUNIT_CASE(kasan_maps_shadow_in_pauses),
+	KUNIT_CASE(kasan_unmaps_shadow_in_pauses),
 	KUNIT_CASE(ioremap_of_pages_is_one_batch_a_table),
 	KUNIT_CASE(ioremap_of_blocks_is_one_batch_a_table),
 	KUNIT_CASE(ioremap_of_large_blocks_is_one_batch_a_table),

@@ -25,6 +25,10 @@
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
+#ifdef CONFIG_KFENCE
+#include <asm/kfence.h>
+#endif
+#include <asm/pgtable_types.h>
 #include <asm/tlbflush.h>
 #include <asm/xen/hypervisor.h>
 #include <trace/events/xen.h>
@@ -240,6 +244,37 @@ static void updates_wait_with_bottom_halves_disabled(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, waits);
 	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
 }
+
+#ifdef CONFIG_KFENCE
+/* A page of the linear map will do as one of KFENCE's. */
+static void kfence_protects_at_once_in_a_section(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)page_address(lazy_page);
+	bool is_protected, is_accessible;
+	unsigned int level;
+	pte_t *ptep = lookup_address(addr, &level);
+
+	KUNIT_ASSERT_NOT_NULL(test, ptep);
+	KUNIT_ASSERT_EQ(test, level, PG_LEVEL_4K);
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	kfence_protect_page(addr, true);
+	is_protected = !(pte_flags(ptep_get(ptep)) & _PAGE_PRESENT);
+	kfence_protect_page(addr, false);
+	is_accessible = pte_flags(ptep_get(ptep)) & _PAGE_PRESENT;
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, is_protected);
+	KUNIT_EXPECT_TRUE(test, is_accessible);
+}
+#else
+static void kfence_protects_at_once_in_a_section(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_KFENCE");
+}
+#endif
 
 /* Interrupts */
 
@@ -707,6 +742,7 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(update_in_a_pause_is_immediate),
 	KUNIT_CASE(updates_wait_again_after_a_pause),
 	KUNIT_CASE(updates_wait_with_bottom_halves_disabled),
+	KUNIT_CASE(kfence_protects_at_once_in_a_section),
 
 	KUNIT_CASE(update_in_an_interrupt_is_immediate),
 	KUNIT_CASE(interrupt_loses_no_update),

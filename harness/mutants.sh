@@ -1,0 +1,173 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds wrong versions of the series, the mutants, one after the other, and
+# boots each with the tests that must fail on it. A mutant is a patch in
+# harness/mutants on top of the series, with a header:
+#
+#   Platform: where it is wrong
+#   Filter:   the tests that must fail there, and pass without it
+#   Area:     what the table at the end counts it under
+#   Wrong:    what is wrong
+#   Objects:  for a header: the objects that are compiled with it. All others
+#             keep the right one, which saves building the whole kernel.
+#
+# killed: a test failed, or the kernel complained or died. survived: a test is
+# missing. broken: the mutant does not apply or build, or nothing was booted.
+# A result is recorded by content, so a second run goes on where the first one
+# stopped.
+#
+#   mutants.sh [PLATFORM [MUTANT]]
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=harness/worktree.sh
+. "$ROOT/harness/worktree.sh"
+
+MUTANTS=$ROOT/harness/mutants
+worktree mutants
+RESULTS=$HOME_DIR/results
+SAVED=$TMP/saved
+
+# field NAME: of the header of $patch.
+field() {
+	sed -n "/^\(diff\|---\) /q; s/^$1: *//p" "$patch"
+}
+
+# The wrong files, as they are in the series.
+restore() {
+	[ ! -d "$SAVED" ] || cp -a "$SAVED/." "$WORK"
+	rm -rf "$SAVED"
+}
+trap 'restore; rm -rf "$TMP"' EXIT
+
+# apply: with the time stamps of the right files. What is to be compiled is said
+# by Objects and by the names of the .c files.
+apply() {
+	local file objects
+
+	objects=$(field Objects)
+	git -C "$WORK" apply --numstat "$patch" 2>/dev/null | cut -f3 >"$TMP/files"
+	while read -r file; do
+		case $file in
+		*.c) objects+=" ${file%.c}.o" ;;
+		*) [ "$objects" ] || return ;;
+		esac
+		(cd "$WORK" && mkdir -p "$SAVED" && cp -p --parents "$file" "$SAVED") || return
+	done <"$TMP/files"
+	[ "$objects" ] && git -C "$WORK" apply "$patch" 2>/dev/null || return
+	while read -r file; do
+		touch -r "$SAVED/$file" "$WORK/$file"
+	done <"$TMP/files"
+	tr -s ' ' '\n' <<<"$objects" | grep . >"$TMP/objects"
+}
+
+# compile LOG: anew what the build before made wrong, and what is wrong now.
+compile() {
+	local out=$HOME_DIR/$P_DIR
+
+	[ -d "$SAVED" ] || : >"$TMP/objects"
+	mkdir -p "$out"
+	touch "$out/wrong"
+	(cd "$out" && cat wrong "$TMP/objects" | xargs -r rm -f)
+	cp "$TMP/objects" "$out/wrong"
+	build "$1"
+}
+
+# reason LOG: what the mutant was killed by.
+reason() {
+	local case
+
+	case=$(sed -nE 's/^(\[[^]]*\] ?)?    not ok [0-9]+ ([^ ]*).*/\2/p' "$1.boot" | head -n 1)
+	if [ "$case" ]; then
+		echo "$case"
+	elif ! grep -om 1 '^the kernel complains: .*' "$1.out" | cut -c-99; then
+		echo "the kernel did not end its tests, see ${1#"$ROOT"/}.boot"
+	fi
+}
+
+# result KEY: the verdict and its reason, if they are known.
+result() {
+	sed -n "s/^$1 //p" "$RESULTS" | tail -n 1
+}
+
+# green: no mutant is killed by tests that fail anyway.
+green() {
+	local log=$HOME_DIR/unmutated.$P_NAME key
+
+	key=$(printf '%s\n' "$content" "$P_NAME" "$(field Filter)" | sha256sum | cut -c-64)
+	[ -z "$(result "$key")" ] || return 0
+	compile "$log.build" ||
+		die "the series does not build for $P_NAME; log: ${log#"$ROOT"/}.build"
+	boots "$log" "$(field Filter)" ||
+		die "$P_NAME: $(field Filter) fails without a mutant; logs: ${log#"$ROOT"/}.*"
+	echo "$key green" >>"$RESULTS"
+	echo "green     $P_NAME: $(field Filter), unmutated"
+}
+
+# judge LOG: prints the verdict and its reason.
+judge() {
+	if ! apply; then
+		echo "broken does not apply"
+	elif ! compile "$1.build"; then
+		echo "broken does not build, see ${1#"$ROOT"/}.build"
+	elif boots "$1" "$(field Filter)"; then
+		echo "survived"
+	elif grep -q '^no kernel was booted' "$1.out"; then
+		echo "broken nothing was booted, see ${1#"$ROOT"/}.out"
+	else
+		echo "killed $(reason "$1")"
+	fi
+}
+
+[ -z "${2:-}" ] || [ -e "$MUTANTS/$2.patch" ] ||
+	die "unknown MUTANT=$2; there are: $(cd "$MUTANTS" && printf '%s\n' *.patch | sed 's/\.patch$//' | one_line)"
+[ -z "${1:-}" ] || platform "$1"
+for patch in "$MUTANTS"/*.patch; do
+	for name in Platform Filter Area Wrong; do
+		[ "$(field $name)" ] || die "${patch#"$ROOT"/} has no $name:"
+	done
+	platform "$(field Platform)"
+done
+
+: >"$TMP/verdicts"
+touch "$RESULTS"
+exec 9>>"$RESULTS"
+flock -n 9 || die "another make mutants is running"
+for name in $(platform_names); do
+	[ "${1:-$name}" = "$name" ] || continue
+	# shellcheck disable=SC2086 # a pattern
+	grep -lx "Platform: $name" "$MUTANTS/"${2:-*}.patch >"$TMP/patches" || continue
+	platform "$name"
+	"$ROOT/harness/kunit.sh" config "$name"
+	checkout lazy-mmu
+	content=$(content lazy-mmu)
+	# Not stdin, which is the terminal's.
+	while read -r patch <&3; do
+		mutant=$(basename "$patch" .patch)
+		key=$({ echo "$content"; cat "$patch"; } | sha256sum | cut -c-64)
+		start=$SECONDS
+		verdict=$(result "$key")
+		if [ "$verdict" ]; then
+			when=before
+		else
+			green
+			verdict=$(judge "$HOME_DIR/$mutant")
+			restore
+			when="$((SECONDS - start)) s"
+			[ "${verdict%% *}" = broken ] || echo "$key $verdict" >>"$RESULTS"
+		fi
+		printf '%-9s %s: %s, %s%s\n' "${verdict%% *}" "$name" "$mutant" \
+			"$(grep -q ' ' <<<"$verdict" && echo "${verdict#* }, ")" "$when"
+		echo "${verdict%% *} $(field Area)" >>"$TMP/verdicts"
+	done 3<"$TMP/patches"
+done
+
+echo
+awk '{ n[$1]++; v = $1; $1 = ""; a[$0]; m[v $0]++ }
+     END { printf "%-24s %8s %8s\n", "area", "killed", "survived"
+	   for (i in a) printf "%-24s %8d %8d\n", substr(i, 2), m["killed" i], m["survived" i] | "sort"
+	   close("sort")
+	   if (n["broken"]) printf "%d broken\n", n["broken"]
+	   printf "%d killed, %d survived\n", n["killed"], n["survived"]
+	   exit n["broken"] + n["survived"] > 0 || !n["killed"] }' "$TMP/verdicts"
