@@ -297,6 +297,9 @@ refuses "say PLATFORM=" make_in_repo kunit
 refuses "unknown PLATFORM=vax" make_in_repo run PLATFORM=vax
 refuses "unknown PLATFORM=vax" make_in_repo bench PLATFORM=vax
 refuses "PLATFORM=um has no emulator" make_in_repo bench PLATFORM=um
+refuses "say PLATFORM=" make_in_repo compare
+refuses "unknown PLATFORM=vax" make_in_repo compare PLATFORM=vax
+refuses "PLATFORM=um runs no programs" make_in_repo compare PLATFORM=um
 refuses "unknown PLATFORM=vax" make_in_repo stress PLATFORM=vax
 refuses "PLATFORM=um is not supported" make_in_repo stress PLATFORM=um
 refuses "SECONDS=1m is no number" make_in_repo stress SECONDS=1m
@@ -469,6 +472,30 @@ measured series 4 6 5
 complains "series: 3 counts, not 4" report
 sed -i '$d' "$TMP/bench/series.said"
 complains "series did not come to its end" report
+
+# --- what compare makes of two logs
+mkdir "$TMP/compare"
+# said KERNEL LINE...
+said() {
+	printf '%s\n' "${@:2}" >"$TMP/compare/$1.boot"
+}
+compare_report() {
+	"$ROOT/harness/compare/report.py" arm64 "$TMP/compare" >"$TMP/out" 2>&1
+}
+mm="compare: cow 1|"
+said stock "$mm ok 1 fork at 0x1000" "$mm not ok 2 swap" "$mm exit: 1"
+said series "$mm ok 1 fork at 0x2000" "$mm not ok 2 swap" "$mm exit: 1"
+works "alike" compare_report
+is "counts what is alike" "$(cat "$TMP/out")" \
+	"arm64: 3 results are alike, 0 differ; 1 of 3 pass with the series"
+said series "$mm not ok 1 fork at 0x2000" "$mm ok 2 swap" "$mm exit: 1"
+complains "| mm: cow 1: fork at N | ok | not ok |" compare_report
+said series "$mm ok 1 fork at 0x2000" "$mm not ok 2 swap" "$mm exit: 1" "BUG: bad page"
+complains "| BUG: bad page | 0 times | 1 times |" compare_report
+said series "$mm ok 1 fork at 0x2000"
+complains "| mm: cow 1: swap | not ok | - |" compare_report
+said series "compare: end"
+complains "a kernel has no results" compare_report
 
 echo "harness: $passed passed, $failed failed"
 [ $failed = 0 ]

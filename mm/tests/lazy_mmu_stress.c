@@ -357,6 +357,17 @@ out:
 	__free_pages(page, order);
 }
 
+static void stress_set_nested(pte_t *ptep, unsigned long addr, pte_t pte,
+			      unsigned int depth)
+{
+	lazy_mmu_mode_enable();
+	if (depth > 1)
+		stress_set_nested(ptep, addr, pte, depth - 1);
+	else
+		set_pte_at(&init_mm, addr, ptep, pte);
+	lazy_mmu_mode_disable();
+}
+
 /*
  * Called by apply_to_page_range() in a section. Behind the end of a nested one,
  * and in a pause, what was set before has taken effect.
@@ -364,7 +375,7 @@ out:
 static int stress_set_pte(pte_t *ptep, unsigned long addr, void *data)
 {
 	struct stress_thread *thread = data;
-	unsigned int i, page = (addr - thread->addr) >> PAGE_SHIFT;
+	unsigned int page = (addr - thread->addr) >> PAGE_SHIFT;
 	unsigned int depth = 1 + stress_below(thread, 3);
 
 	if (page == thread->refuse_at)
@@ -372,12 +383,8 @@ static int stress_set_pte(pte_t *ptep, unsigned long addr, void *data)
 
 	switch (stress_below(thread, 8)) {
 	case 0:
-		for (i = 0; i < depth; i++)
-			lazy_mmu_mode_enable();
-		set_pte_at(&init_mm, addr, ptep,
-			   mk_pte(thread->pages[page], PAGE_KERNEL));
-		for (i = 0; i < depth; i++)
-			lazy_mmu_mode_disable();
+		stress_set_nested(ptep, addr,
+				  mk_pte(thread->pages[page], PAGE_KERNEL), depth);
 		stress_check(thread, "nested section", (void *)addr, thread->tag, page);
 		break;
 	case 1:
