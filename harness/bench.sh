@@ -12,9 +12,10 @@
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=harness/pair.sh
+. "$ROOT/harness/pair.sh"
 
-HOME_DIR=$BUILD/bench
-PARTS=$ROOT/harness/bench
+pair bench
 ALL="x86_64_xen arm64 powerpc powerpc_radix sparc64"
 # One instruction is one nanosecond, and nothing comes from outside.
 QEMU_ARGS="-icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1"
@@ -23,20 +24,10 @@ KERNEL_ARGS=(nokaslr norandmaps printk.devkmsg=on)
 export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=bench \
 	KBUILD_BUILD_HOST=bench KBUILD_BUILD_VERSION=1
 
-kunit_py() {
-	(
-		cd "$HOME_DIR/linux-series" || exit
-		PYTHONDONTWRITEBYTECODE=1 ./tools/testing/kunit/kunit.py "$@" </dev/null
-	)
-}
-
-# sources KERNEL COMMIT: a work tree of its own, with the measuring in it.
-sources() {
+# measuring KERNEL: adds it to the work tree.
+measuring() {
 	local work=$HOME_DIR/linux-$1
 
-	[ -e "$work/.git" ] ||
-		git -C "$TREE" worktree add -q --detach "$work" "$2"
-	git -C "$work" checkout -q --detach --force "$2"
 	cp -u "$PARTS/kernel.c" "$work/mm/lazy_mmu_bench.c"
 	cp -u "$PARTS/mark.h" "$work/mm/lazy_mmu_bench.h"
 	{
@@ -53,32 +44,11 @@ parts() {
 	guest_program "$PARTS/init.c" "$HOME_DIR/$P_DIR"
 }
 
-# The configuration of both, as the series' kunit.py makes it.
-config() {
-	kconfig_add "$HOME_DIR/$P_DIR" "$PARTS/bench.config"
-	mkdir -p "$HOME_DIR/$P_DIR/series" "$HOME_DIR/$P_DIR/stock"
-	kunit_py config --arch="$P_BUILD_ARCH" --cross_compile="$P_CROSS" \
-		--build_dir="$HOME_DIR/$P_DIR/series" \
-		--kunitconfig="$ROOT/harness/configs/common.config" \
-		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" "${OPTIONS[@]}" \
-		>"$P_LOG.bench" 2>&1 ||
-		die "no configuration for $P_NAME; log: build/log/$P_NAME.bench"
-	cp "$HOME_DIR/$P_DIR/series/.config" "$HOME_DIR/$P_DIR/stock/.config"
-}
-
 # build KERNEL
 build() {
-	local target out=$HOME_DIR/$P_DIR/$1
-
-	echo "building $1 for $P_NAME; log: build/log/$P_NAME.bench"
-	for target in olddefconfig all; do
-		make -C "$HOME_DIR/linux-$1" O="$out" ARCH="$P_ARCH" \
-			CROSS_COMPILE="$P_CROSS" -j"$(nproc)" $target \
-			>>"$P_LOG.bench" 2>&1 </dev/null ||
-			die "$1 does not build for $P_NAME; log: build/log/$P_NAME.bench"
-	done
+	pair_build "$1"
 	# Of the objects, because linking rounds up; what measures does not count.
-	(cd "$out" && "${P_CROSS}size" -A vmlinux.a) |
+	(cd "$HOME_DIR/$P_DIR/$1" && "${P_CROSS}size" -A vmlinux.a) |
 		awk '/:$/ { own = /lazy_mmu_bench/ }
 		     $1 ~ /^\.text/ && !own { sum += $2 }
 		     END { print sum }' >"$RESULT/$1.text"
@@ -116,7 +86,8 @@ bench() {
 	RESULT=$HOME_DIR/$P_NAME
 	mkdir -p "$RESULT"
 	parts
-	config
+	kconfig_add "$HOME_DIR/$P_DIR" "$PARTS/bench.config"
+	pair_config "${OPTIONS[@]}"
 	for kernel in stock series; do
 		build $kernel
 	done
@@ -146,11 +117,9 @@ done
 git -C "$TREE" rev-parse -q --verify "${2:-lazy-mmu}^{commit}" >/dev/null ||
 	die "build/linux has no commit $2"
 need_space 6 "make bench"
-mkdir -p "$HOME_DIR"
-git -C "$TREE" worktree prune
-# The base does not build for sparc64 without the first patch.
-sources stock "$(git -C "$TREE" rev-list --reverse base..lazy-mmu | sed -n 1p)"
-sources series "${2:-lazy-mmu}"
+pair_sources "${2:-lazy-mmu}"
+measuring stock
+measuring series
 for name in $names; do
 	platform "$name"
 	bench

@@ -10,25 +10,10 @@
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=harness/pair.sh
+. "$ROOT/harness/pair.sh"
 
-HOME_DIR=$BUILD/compare
-PARTS=$ROOT/harness/compare
-
-kunit_py() {
-	(
-		cd "$HOME_DIR/linux-series" || exit
-		PYTHONDONTWRITEBYTECODE=1 ./tools/testing/kunit/kunit.py "$@" </dev/null
-	)
-}
-
-# sources KERNEL COMMIT: a work tree of its own.
-sources() {
-	local work=$HOME_DIR/linux-$1
-
-	[ -e "$work/.git" ] ||
-		git -C "$TREE" worktree add -q --detach "$work" "$2"
-	git -C "$work" checkout -q --detach --force "$2"
-}
+pair compare
 
 # The programs are those of the base: both kernels run the same.
 programs() {
@@ -42,49 +27,26 @@ programs() {
 		CROSS_COMPILE="$P_CROSS" OUTPUT="$out/mm" LDFLAGS=-static \
 		KHDR_INCLUDES="-isystem $out/headers/usr/include" \
 		>>"$P_LOG.selftests" 2>&1 </dev/null || :
-	"${P_CROSS}gcc" -static -O2 -Wall -o "$out/init" "$PARTS/init.c" ||
-		die "the program that runs the others does not build for $P_NAME"
+	guest_program "$PARTS/init.c" "$out"
 	{
 		cat "$PARTS/initramfs"
-		echo "file /init $out/init 0755 0 0"
 		echo "file /tests $PARTS/tests 0644 0 0"
 		sed -n 's/^\([a-z][^ ]*\).*/\1/p' "$PARTS/tests" | sort -u | while read -r name; do
 			[ ! -x "$out/mm/$name" ] || echo "file /bin/$name $out/mm/$name 0755 0 0"
 		done
-	} >"$out/initramfs"
+	} >>"$out/initramfs"
 	grep -q '/bin/' "$out/initramfs" ||
 		die "nothing of selftests/mm builds for $P_NAME; log: build/log/$P_NAME.selftests"
 }
 
-# The configuration of both: what the series' kunit.py makes, and what there is of
-# the rest on this architecture.
+# The configuration of both: what there is of compare.config on this architecture.
 config() {
-	local out=$HOME_DIR/$P_DIR kernel
+	local kernel
 
-	mkdir -p "$out/series" "$out/stock"
-	kunit_py config --arch="$P_BUILD_ARCH" --cross_compile="$P_CROSS" \
-		--build_dir="$out/series" "${P_MAKE[@]/#/--make_options=}" \
-		--kunitconfig="$ROOT/harness/configs/common.config" \
-		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" \
-		--kconfig_add=CONFIG_KUNIT=y >"$P_LOG.compare" 2>&1 ||
-		die "no configuration for $P_NAME; log: build/log/$P_NAME.compare"
+	pair_config --kconfig_add=CONFIG_KUNIT=y
 	for kernel in stock series; do
-		cat "$out/series/.config" "$PARTS/compare.config" >"$TMP/config"
-		echo "CONFIG_INITRAMFS_SOURCE=\"$out/initramfs\"" >>"$TMP/config"
-		cp "$TMP/config" "$out/$kernel/.config"
-	done
-}
-
-# build KERNEL
-build() {
-	local target out=$HOME_DIR/$P_DIR/$1
-
-	echo "building $1 for $P_NAME; log: build/log/$P_NAME.compare"
-	for target in olddefconfig all; do
-		make -C "$HOME_DIR/linux-$1" O="$out" ARCH="$P_ARCH" \
-			CROSS_COMPILE="$P_CROSS" "${P_MAKE[@]}" -j"$(nproc)" $target \
-			>>"$P_LOG.compare" 2>&1 </dev/null ||
-			die "$1 does not build for $P_NAME; log: build/log/$P_NAME.compare"
+		cat "$PARTS/compare.config" - >>"$HOME_DIR/$P_DIR/$kernel/.config" \
+			<<<"CONFIG_INITRAMFS_SOURCE=\"$HOME_DIR/$P_DIR/initramfs\""
 	done
 }
 
@@ -95,8 +57,7 @@ boot() {
 	# Programs print much, and the end of a run is theirs.
 	arguments=(printk.devkmsg=on kunit_shutdown=none "${P_KERNEL[@]}")
 	[ "$P_ARCH" != sparc ] || arguments+=(compare_end=poweroff)
-	arguments=("${arguments[@]/#/--kernel_args=}")
-	[ "$P_ARCH" = sparc ] || arguments+=(--qemu_args="-smp 2")
+	arguments=("${arguments[@]/#/--kernel_args=}" "${P_SMP[@]}")
 	kunit_py exec --arch="$P_RUN_ARCH" --build_dir="$HOME_DIR/$P_DIR/$1" \
 		--raw_output=all --timeout=5400 "${arguments[@]}" ${P_SUITES:+"$P_SUITES"} >"$log.boot" 2>&1 || :
 	grep -q 'compare: end' "$log.boot" ||
@@ -113,15 +74,12 @@ need $BUILD_PACKAGES $P_PACKAGES $(libc_package) rsync
 need_space 6 "make compare"
 RESULT=$HOME_DIR/$P_NAME
 mkdir -p "$RESULT"
-git -C "$TREE" worktree prune
-# The base does not build for sparc64 without the first patch.
-sources stock "$(git -C "$TREE" rev-list --reverse base..lazy-mmu | sed -n 1p)"
-sources series lazy-mmu
+pair_sources lazy-mmu
 programs
 config
 for kernel in stock series; do
-	build $kernel
+	pair_build $kernel
 	echo "booting $kernel on $P_NAME; log: build/compare/$P_NAME/$kernel.boot"
 	boot $kernel
 done
-"$PARTS/report.py" "$P_NAME" "$RESULT"
+TROUBLE=$TROUBLE PROVOKING=$PROVOKING "$PARTS/report.py" "$P_NAME" "$RESULT"

@@ -78,10 +78,8 @@ build_kernel() {
 # boot [FILTER]: runs kunit.py exec; its output is on stdout and in a log,
 # the kernel's in another.
 boot() {
-	local arguments=()
+	local arguments=("${P_SMP[@]}" "${P_KERNEL[@]/#/--kernel_args=}")
 
-	[ "$P_ARCH" = um ] || [ "$P_ARCH" = sparc ] || arguments=(--qemu_args="-smp 2")
-	arguments+=("${P_KERNEL[@]/#/--kernel_args=}")
 	rm -f "$P_OUT/test.log" "$P_LOG.boot"
 	# kunit.py bounds the kernel's time; the outer bound is for kunit.py.
 	export -f kunit_py
@@ -107,9 +105,9 @@ rows() {
 		"$P_LOG.boot"
 }
 
-# The log without what KASAN's and KFENCE's suites provoke, which is reports.
+# The log without what suites provoke, which is reports.
 unprovoked() {
-	sed -E '/# Subtest: (kasan|kfence)$/,/^(not )?ok [0-9]+ (kasan|kfence)/d' \
+	sed -E "/# Subtest: ($PROVOKING)\$/,/^(not )?ok [0-9]+ ($PROVOKING)/d" \
 		"$P_LOG.boot"
 }
 

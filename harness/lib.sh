@@ -85,6 +85,9 @@ platform() {
 	[ "$P_SHOWS" ] || die "unknown PLATFORM=$1; there are: $(platform_names | one_line)"
 	P_CROSS=${P_CROSS#-}
 	P_PACKAGES=${P_PACKAGES#-}
+	# Two CPUs where the emulator has them.
+	P_SMP=(--qemu_args="-smp 2")
+	[[ $P_ARCH != um && $P_ARCH != sparc ]] || P_SMP=()
 	P_OUT=$BUILD/$P_DIR
 	P_LOG=$BUILD/log/$1
 	# What make and the kernel are told besides, KUnit's filter and the suite that
@@ -103,6 +106,9 @@ DOCS_PACKAGES="python3-sphinx python3-sphinx-rtd-theme graphviz"
 # Lines of a boot log that fail a run, whatever else it says.
 TROUBLE='WARNING:|BUG:|Ignoring spurious|Kernel panic|Oops|Internal error'
 TROUBLE+='|Unable to handle kernel|general protection fault|rcu: INFO:|blocked for more than|\(XEN\) .*([Cc]rash|Panic)'
+
+# Suites that provoke such lines.
+PROVOKING='kasan|kfence|slub_test'
 
 # The package with the C library for programs of a platform.
 libc_package() {

@@ -43,10 +43,7 @@ build() {
 }
 
 boot() {
-	local arguments=()
-
-	[ "$P_ARCH" = um ] || [ "$P_ARCH" = sparc ] || arguments=(--qemu_args="-smp 2")
-	kunit_py exec --arch="$P_RUN_ARCH" --raw_output=all "${arguments[@]}" \
+	kunit_py exec --arch="$P_RUN_ARCH" --raw_output=all "${P_SMP[@]}" \
 		--timeout=$((TIME + PATIENCE)) "${KERNEL_ARGS[@]/#/--kernel_args=}" \
 		--kernel_args="stress_seconds=$TIME" --kernel_args="stress_seed=$SEED" 2>&1 |
 		tee "$ROOT/$LOG.boot" | sed -un 's/^.*stress: //p' | tee "$TMP/said" || :

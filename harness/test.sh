@@ -480,7 +480,7 @@ said() {
 	printf '%s\n' "${@:2}" >"$TMP/compare/$1.boot"
 }
 compare_report() {
-	"$ROOT/harness/compare/report.py" arm64 "$TMP/compare" >"$TMP/out" 2>&1
+	TROUBLE=$TROUBLE PROVOKING=$PROVOKING "$ROOT/harness/compare/report.py" arm64 "$TMP/compare" >"$TMP/out" 2>&1
 }
 mm="compare: cow 1|"
 said stock "$mm ok 1 fork at 0x1000" "$mm not ok 2 swap" "$mm exit: 1"

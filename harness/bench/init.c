@@ -4,7 +4,6 @@
  * page tables, for regions of 1 to 16384 pages.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <sys/reboot.h>
 #include <sys/wait.h>
 
+#include "../guest.h"
 #include "mark.h"
 
 /* Since Linux 6.7, in linux/fs.h, which is older here. */
@@ -39,20 +39,6 @@ struct page_region {
 #endif
 
 #define MAX_BYTES	(256UL << 20)
-
-static int kmsg = -1;
-
-static void say(const char *format, ...)
-{
-	char line[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	if (write(kmsg, line, strlen(line)) < 0)
-		perror("/dev/kmsg");
-}
 
 static void leave(void)
 {

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,23 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../guest.h"
+
 #define MAX_ARGS	16
 /* Of one program, in an emulator. */
 #define TIMEOUT		600
-
-static int kmsg = -1;
-
-static void say(const char *format, ...)
-{
-	char line[900];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	if (write(kmsg, line, strlen(line)) < 0)
-		perror("/dev/kmsg");
-}
 
 static void set(const char *file, const char *value)
 {
