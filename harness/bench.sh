@@ -81,12 +81,13 @@ boot() {
 }
 
 bench() {
-	local kernel start=$SECONDS reps
+	local kernel start=$SECONDS reps fragments=("$PARTS/bench.config")
 
 	RESULT=$HOME_DIR/$P_NAME
 	mkdir -p "$RESULT"
+	[ ! -f "$PARTS/$P_ARCH.config" ] || fragments+=("$PARTS/$P_ARCH.config")
 	parts
-	kconfig_add "$HOME_DIR/$P_DIR" "$PARTS/bench.config"
+	kconfig_add "$HOME_DIR/$P_DIR" "${fragments[@]}"
 	pair_config "${OPTIONS[@]}"
 	for kernel in stock series; do
 		build $kernel

@@ -125,6 +125,19 @@ static int protect(char *p, size_t size, int prot)
 	return ret;
 }
 
+/* 1: referenced, 4: soft-dirty, where it is tracked. */
+static int clear_refs(const char *what)
+{
+	int fd = open("/proc/self/clear_refs", O_WRONLY);
+	ssize_t ret;
+
+	mark_start();
+	ret = write(fd, what, 1);
+	mark_stop();
+	close(fd);
+	return ret == 1;
+}
+
 static void measure(int pagemap, size_t pages)
 {
 	const size_t page = getpagesize(), size = pages * page;
@@ -133,7 +146,8 @@ static void measure(int pagemap, size_t pages)
 
 	say("<5>bench: %zu mmap+touch pagemap_scan fork+exit"
 	    " mprotect(R) mprotect(RW) mremap"
-	    " madvise(COLD) madvise(FREE) madvise(DONTNEED) touch munmap\n",
+	    " madvise(COLD) clear_refs(1) clear_refs(4)"
+	    " madvise(FREE) madvise(DONTNEED) touch munmap\n",
 	    pages);
 	/* Room for two, the second one not aligned to the first one. */
 	hole = mmap(NULL, 3 * size + page, PROT_NONE,
@@ -165,6 +179,10 @@ static void measure(int pagemap, size_t pages)
 
 		touch(q, size, page);
 		check(!advise(q, size, MADV_COLD), "MADV_COLD");
+		touch(q, size, page);
+		check(clear_refs("1"), "clear_refs");
+		touch(q, size, page);
+		check(clear_refs("4"), "clear_refs");
 		touch(q, size, page);
 		check(!advise(q, size, MADV_FREE), "MADV_FREE");
 		touch(q, size, page);

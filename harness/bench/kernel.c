@@ -7,6 +7,7 @@
 
 #include <linux/init.h>
 #include <linux/io.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
@@ -14,6 +15,9 @@
 #include <linux/set_memory.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#ifdef CONFIG_TRANS_TABLE
+#include <asm/trans_pgd.h>
+#endif
 
 #include "lazy_mmu_bench.h"
 
@@ -99,6 +103,44 @@ static void __init measure_set_memory(unsigned int n)
 }
 #else
 static inline void measure_set_memory(unsigned int n) {}
+#endif
+
+#ifdef CONFIG_TRANS_TABLE
+/* The tables of a copy: those of MAX_PAGES, and one each of the levels above. */
+static void *tables[MAX_PAGES / PTRS_PER_PTE + 8] __initdata;
+static unsigned int nr_tables __initdata;
+
+static void *__init trans_alloc(void *arg)
+{
+	check(nr_tables < ARRAY_SIZE(tables), "tables");
+	return tables[nr_tables++] = (void *)get_zeroed_page(GFP_KERNEL);
+}
+
+/* For kexec and hibernation, of the linear map. */
+static void __init measure_trans_pgd(unsigned int n)
+{
+	struct trans_pgd_info info = { .trans_alloc_page = trans_alloc };
+	unsigned long start = (unsigned long)__va(memblock_start_of_DRAM());
+	int rep, ret;
+	pgd_t *pgd;
+
+#ifndef BENCH_HELPERS
+	/* Linux 6.12 dies of it. */
+	if (pgtable_l5_enabled())
+		return;
+#endif
+	pr_notice("%u trans_pgd_create_copy\n", n);
+	for (rep = 0; rep < BENCH_REPS; rep++) {
+		mark_start();
+		ret = trans_pgd_create_copy(&info, &pgd, start, start + n * PAGE_SIZE);
+		mark_stop();
+		check(!ret, "trans_pgd_create_copy");
+		while (nr_tables)
+			free_page((unsigned long)tables[--nr_tables]);
+	}
+}
+#else
+static inline void measure_trans_pgd(unsigned int n) {}
 #endif
 
 /*
@@ -238,6 +280,8 @@ static int __init measure(void)
 	for (i = 0; i < ARRAY_SIZE(sizes) - 1; i++)
 		measure_set_memory(sizes[i]);
 	measure_ioremap();
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		measure_trans_pgd(sizes[i]);
 	return 0;
 }
 late_initcall_sync(measure);

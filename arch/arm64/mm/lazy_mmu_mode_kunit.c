@@ -44,12 +44,16 @@ static unsigned int lazy_nr_dsb, lazy_nr_isb;
 #include <linux/sched/task.h>
 #include <linux/set_memory.h>
 #include <linux/sizes.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <trace/events/lazy_mmu.h>
+
+#include <asm/mmu_context.h>
+#include <asm/trans_pgd.h>
 
 #define LAZY_NR_PAGES	16
 
@@ -757,6 +761,270 @@ static void ioremap_of_large_blocks_is_one_batch_a_table(struct kunit *test)
 	lazy_ioremap(test, ALIGN(PFN_PHYS(max_pfn), PUD_SIZE), 2 * PUD_SIZE, P4D_SHIFT);
 }
 
+/* Writes its entries by one set_ptes() a table; this range is in two. */
+static void vmap_page_range_maps_each_page(struct kunit *test)
+{
+	const phys_addr_t phys = PFN_PHYS(max_pfn) + PAGE_SIZE;
+	const unsigned int nr = 2 * LAZY_NR_PAGES;
+	struct vm_struct *area;
+	unsigned int nr_right = 0;
+	unsigned long addr;
+	int err;
+
+	area = get_vm_area(2 * PMD_SIZE, VM_IOREMAP);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	addr = ALIGN((unsigned long)area->addr + nr * PAGE_SIZE, PMD_SIZE) -
+	       LAZY_NR_PAGES * PAGE_SIZE;
+	err = vmap_page_range(addr, addr + nr * PAGE_SIZE, phys,
+			      pgprot_nx(pgprot_device(PAGE_KERNEL)));
+	for (int i = 0; !err && i < nr; i++) {
+		pte_t pte = __ptep_get(virt_to_kpte(addr + i * PAGE_SIZE));
+
+		nr_right += pte_valid(pte) && pte_pfn(pte) == PHYS_PFN(phys) + i;
+	}
+	free_vm_area(area);
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, nr_right, nr);
+}
+
+/* Where the page frame is in a PTE depends on how large it is. */
+static void set_ptes_counts_page_frames(struct kunit *test)
+{
+	unsigned long pfn = IS_ENABLED(CONFIG_ARM64_PA_BITS_52) ?
+			    BIT(48 - PAGE_SHIFT) - LAZY_NR_PAGES / 2 : BIT(20);
+	pgprot_t prot = PAGE_KERNEL_RO;
+
+	lazy_clear_entry();
+	lazy_set(LAZY_PTES, pte_val(pfn_pte(pfn, prot)));
+
+	for (int i = 0; i < LAZY_NR_PAGES; i++)
+		KUNIT_EXPECT_EQ(test, pte_val(lazy_entry.ptes[i]),
+				pte_val(pfn_pte(pfn + i, prot)));
+}
+
+#ifdef CONFIG_TRANS_TABLE
+/* Tables for a copy, as allocating some may open sections. */
+struct lazy_pool {
+	void *pages[8];
+	unsigned int nr;
+};
+
+static void *lazy_pool_alloc(void *arg)
+{
+	struct lazy_pool *pool = arg;
+
+	return pool->nr ? pool->pages[--pool->nr] : NULL;
+}
+
+static void copy_of_page_tables_is_one_batch_a_table(struct kunit *test)
+{
+	unsigned long start = (unsigned long)page_address(lazy_page) & PMD_MASK;
+	struct lazy_pool pool = {};
+	struct trans_pgd_info info = {
+		.trans_alloc_page = lazy_pool_alloc,
+		.trans_alloc_arg = &pool,
+	};
+	unsigned int nr_batches;
+	pgd_t *pgd;
+	int err;
+
+	if (!can_set_direct_map())
+		kunit_skip(test, "the linear map has blocks");
+
+	while (pool.nr < ARRAY_SIZE(pool.pages)) {
+		pool.pages[pool.nr] = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pool.pages[pool.nr]);
+		pool.nr++;
+	}
+
+	lazy_vmap_begin(test, "");
+	err = trans_pgd_create_copy(&info, &pgd, start, start + PMD_SIZE);
+	nr_batches = lazy_vmap_end();
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, nr_batches, 1);
+}
+#else
+static void copy_of_page_tables_is_one_batch_a_table(struct kunit *test)
+{
+	kunit_skip(test, "needs kexec or hibernation");
+}
+#endif
+
+/*
+ * set_memory_ro() also changes the linear map of the pages of an area, those that
+ * follow each other at once. In which order the area has them is up to the
+ * allocator; let them have some more.
+ */
+#define LAZY_AREA_PAGES	64
+
+static int lazy_cmp_pages(const void *a, const void *b)
+{
+	unsigned long pfn_a = page_to_pfn(*(struct page **)a);
+	unsigned long pfn_b = page_to_pfn(*(struct page **)b);
+
+	return pfn_a < pfn_b ? -1 : pfn_a > pfn_b;
+}
+
+static void lazy_reverse_pages(struct page **pages, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr / 2; i++)
+		swap(pages[i], pages[nr - 1 - i]);
+}
+
+enum lazy_order {
+	LAZY_ALLOCATED,
+	LAZY_FORWARDS,
+	LAZY_BACKWARDS,
+	LAZY_TO_AND_FRO,
+	LAZY_SHUFFLED,
+};
+
+static const struct lazy_order_param {
+	const char *desc;
+	enum lazy_order order;
+} lazy_order_params[] = {
+	{ "as allocated", LAZY_ALLOCATED },
+	{ "forwards", LAZY_FORWARDS },
+	{ "backwards", LAZY_BACKWARDS },
+	{ "to and fro", LAZY_TO_AND_FRO },
+	{ "shuffled", LAZY_SHUFFLED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_order, lazy_order_params, desc);
+
+static void lazy_order_pages(struct page **pages, unsigned int nr, enum lazy_order order)
+{
+	if (order == LAZY_ALLOCATED)
+		return;
+
+	sort(pages, nr, sizeof(*pages), lazy_cmp_pages, NULL);
+	switch (order) {
+	case LAZY_BACKWARDS:
+		lazy_reverse_pages(pages, nr);
+		break;
+	case LAZY_TO_AND_FRO:
+		for (unsigned int i = 0; i + 6 <= nr; i += 6)
+			lazy_reverse_pages(pages + i, 3);
+		break;
+	case LAZY_SHUFFLED:
+		for (unsigned int i = 0; i < nr; i++)
+			swap(pages[i], pages[i * 37 % nr]);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool lazy_is_readonly(unsigned long pfn)
+{
+	return pte_val(__ptep_get(virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn))))) &
+	       PTE_RDONLY;
+}
+
+/* The pages themselves if @inside, or else the pages next to one. */
+static unsigned int lazy_nr_readonly(struct page **pages, unsigned int nr, bool inside)
+{
+	unsigned int nr_readonly = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		unsigned long pfn = page_to_pfn(pages[i]);
+
+		if (inside) {
+			nr_readonly += lazy_is_readonly(pfn);
+			continue;
+		}
+		for (int step = -1; step <= 1; step += 2) {
+			bool is_own = false;
+
+			for (unsigned int k = 0; k < nr; k++)
+				is_own |= page_to_pfn(pages[k]) == pfn + step;
+			if (!is_own && pfn_valid(pfn + step) &&
+			    virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn + step))))
+				nr_readonly += lazy_is_readonly(pfn + step);
+		}
+	}
+	return nr_readonly;
+}
+
+static void linear_map_of_an_area_changes_with_it(struct kunit *test)
+{
+	const struct lazy_order_param *param = test->param_value;
+	unsigned int inside[3], outside[2];
+	struct vm_struct *area;
+	void *addr;
+
+	if (!rodata_full)
+		kunit_skip(test, "the linear map stays as it is");
+
+	addr = vmalloc(LAZY_AREA_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	area = find_vm_area(addr);
+	lazy_order_pages(area->pages, area->nr_pages, param->order);
+
+	inside[0] = lazy_nr_readonly(area->pages, area->nr_pages, true);
+	outside[0] = lazy_nr_readonly(area->pages, area->nr_pages, false);
+	set_memory_ro((unsigned long)addr, LAZY_AREA_PAGES);
+	inside[1] = lazy_nr_readonly(area->pages, area->nr_pages, true);
+	outside[1] = lazy_nr_readonly(area->pages, area->nr_pages, false);
+	set_memory_rw((unsigned long)addr, LAZY_AREA_PAGES);
+	inside[2] = lazy_nr_readonly(area->pages, area->nr_pages, true);
+	vfree(addr);
+
+	KUNIT_EXPECT_EQ(test, inside[0], 0);
+	KUNIT_EXPECT_EQ(test, inside[1], LAZY_AREA_PAGES);
+	KUNIT_EXPECT_EQ(test, inside[2], 0);
+	KUNIT_EXPECT_EQ(test, outside[1], outside[0]);
+}
+
+/* Pages in order make runs, and each table that a run is in one section. */
+static void lazy_change_runs(struct kunit *test, enum lazy_order order)
+{
+	unsigned int nr_expected, nr_batches, first = 0;
+	struct vm_struct *area;
+	struct page **pages;
+	void *addr;
+
+	if (!rodata_full)
+		kunit_skip(test, "the linear map stays as it is");
+
+	addr = vmalloc(LAZY_AREA_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	nr_expected = lazy_nr_entries(addr, LAZY_AREA_PAGES * PAGE_SIZE, PMD_SHIFT);
+	area = find_vm_area(addr);
+	pages = area->pages;
+
+	lazy_order_pages(pages, LAZY_AREA_PAGES, LAZY_FORWARDS);
+	for (unsigned int i = 1; i <= LAZY_AREA_PAGES; i++) {
+		if (i < LAZY_AREA_PAGES && page_to_pfn(pages[i]) == page_to_pfn(pages[i - 1]) + 1)
+			continue;
+		nr_expected += lazy_nr_entries(page_address(pages[first]),
+					       (i - first) * PAGE_SIZE, PMD_SHIFT);
+		first = i;
+	}
+	lazy_order_pages(pages, LAZY_AREA_PAGES, order);
+
+	vm_unmap_aliases();
+	lazy_vmap_begin(test, "apply_to_p");
+	set_memory_ro((unsigned long)addr, LAZY_AREA_PAGES);
+	nr_batches = lazy_vmap_end();
+	set_memory_rw((unsigned long)addr, LAZY_AREA_PAGES);
+	vfree(addr);
+
+	KUNIT_EXPECT_EQ(test, nr_batches, nr_expected);
+}
+
+static void adjacent_pages_of_the_linear_map_are_one_batch(struct kunit *test)
+{
+	lazy_change_runs(test, LAZY_FORWARDS);
+}
+
+static void adjacent_pages_may_be_in_reverse(struct kunit *test)
+{
+	lazy_change_runs(test, LAZY_BACKWARDS);
+}
+
 /* An interrupt on top of a section stores and maps. */
 
 static const struct lazy_interrupt_param {
@@ -1060,6 +1328,12 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(ioremap_of_pages_is_one_batch_a_table),
 	KUNIT_CASE(ioremap_of_blocks_is_one_batch_a_table),
 	KUNIT_CASE(ioremap_of_large_blocks_is_one_batch_a_table),
+	KUNIT_CASE(vmap_page_range_maps_each_page),
+	KUNIT_CASE(set_ptes_counts_page_frames),
+	KUNIT_CASE(copy_of_page_tables_is_one_batch_a_table),
+	KUNIT_CASE_PARAM(linear_map_of_an_area_changes_with_it, lazy_order_gen_params),
+	KUNIT_CASE(adjacent_pages_of_the_linear_map_are_one_batch),
+	KUNIT_CASE(adjacent_pages_may_be_in_reverse),
 
 	KUNIT_CASE_PARAM(interrupt_gets_barriers_at_once, lazy_interrupt_gen_params),
 	KUNIT_CASE_PARAM(interrupt_may_unmap_and_map, lazy_interrupt_gen_params),

@@ -28,15 +28,10 @@ static inline void arch_enter_lazy_mmu_mode(void)
 
 static inline void arch_leave_lazy_mmu_mode(void)
 {
-	struct ppc64_tlb_batch *batch;
-
 	if (radix_enabled())
 		return;
 
-	batch = this_cpu_ptr(&ppc64_tlb_batch);
-	if (batch->index)
-		__flush_tlb_pending(batch);
-	preempt_enable();
+	hash__leave_lazy_mmu_mode();
 }
 
 static inline void arch_flush_lazy_mmu_mode(void)

@@ -18,11 +18,7 @@ static inline void arch_enter_lazy_mmu_mode(void)
 	preempt_disable();
 }
 
-static inline void arch_leave_lazy_mmu_mode(void)
-{
-	flush_tlb_pending();
-	preempt_enable();
-}
+void arch_leave_lazy_mmu_mode(void);
 
 static inline void arch_flush_lazy_mmu_mode(void)
 {
