@@ -53,6 +53,10 @@ for name in $(platform_names); do
 	step "kunit-$name" "$ROOT/harness/kunit.sh" kunit "$name"
 done
 step run "$ROOT/harness/kunit.sh" run arm64
+# A short form, with one seed: a failure is to come from a change.
+for name in arm64 x86_64_xen powerpc sparc64; do
+	step "stress-$name" "$ROOT/harness/stress.sh" "$name" 30 1
+done
 step lint "$ROOT/harness/lint.sh"
 step docs "$ROOT/harness/docs.sh"
 
