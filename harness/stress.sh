@@ -80,7 +80,7 @@ positive() {
 }
 
 platform "${1:-arm64}"
-TIME=${2:-60} SEED=${3:-$((RANDOM * 32768 + RANDOM + 1))}
+TIME=${2:-60} SEED=${3:-$(shuf -n 1 -i 1-999999999)}
 positive SECONDS "$TIME"
 positive SEED "$SEED"
 [ "$P_ARCH" != um ] || die "PLATFORM=um is not supported: it has no preemption and one CPU"
