@@ -477,7 +477,7 @@ complains "series did not come to its end" report
 mkdir "$TMP/compare"
 # said KERNEL LINE...
 said() {
-	printf '%s\n' "${@:2}" >"$TMP/compare/$1.boot"
+	printf '%s\n' "${@:2}" "compare: end" >"$TMP/compare/$1.boot"
 }
 compare_report() {
 	TROUBLE=$TROUBLE PROVOKING=$PROVOKING "$ROOT/harness/compare/report.py" arm64 "$TMP/compare" >"$TMP/out" 2>&1
@@ -494,8 +494,11 @@ said series "$mm ok 1 fork at 0x2000" "$mm not ok 2 swap" "$mm exit: 1" "BUG: ba
 complains "| BUG: bad page | 0 times | 1 times |" compare_report
 said series "$mm ok 1 fork at 0x2000"
 complains "| mm: cow 1: swap | not ok | - |" compare_report
-said series "compare: end"
+said series
 complains "a kernel has no results" compare_report
+said series "$mm ok 1 fork at 0x2000" "$mm not ok 2 swap" "$mm exit: 1"
+sed -i '$d' "$TMP/compare/stock.boot"
+complains "arm64: stock did not come to its end" compare_report
 
 echo "harness: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -5,7 +5,7 @@
 Usage: report.py PLATFORM DIRECTORY, which holds stock.json, stock.boot and the
 like. Fails if a test that passes on stock does not with the series, or has no
 result there, if the kernel complains with the series only, or if one of them has
-no results at all.
+no results at all or did not come to its end.
 """
 
 import json
@@ -19,6 +19,8 @@ from typing import Dict, List
 TROUBLE = re.compile(os.environ['TROUBLE'])
 PROVOKING = os.environ['PROVOKING']
 PROGRAM = re.compile(r'compare: ([^|]*)\| (.*)')
+# What the program that runs them ends with.
+END = 'compare: end'
 TAP = re.compile(r'\s*(not ok|ok) \d+ *-? *(.*)')
 VMALLOC = re.compile(r'Summary: (\S+) passed: \d+ failed: (\d+)')
 # What differs from run to run.
@@ -115,6 +117,10 @@ def main() -> int:
 		print(f'| {platform} | 6.12 | with the series |\n|---|---|---|')
 		for row in rows:
 			print('| {} | {} | {} |'.format(*row))
+	for kernel in 'stock', 'series':
+		if END not in (path / f'{kernel}.boot').read_text(errors='replace'):
+			print(f'error: {platform}: {kernel} did not come to its end')
+			status = 1
 	alike = sum(stock.get(name) == series.get(name) for name in stock)
 	passed = sum(passes(result) for result in series.values())
 	print(f'{platform}: {alike} results are alike, {len(rows)} differ; '
