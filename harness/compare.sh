@@ -22,9 +22,9 @@ programs() {
 	mkdir -p "$out/headers" "$out/mm"
 	make -C "$work" O="$out/headers" ARCH="$P_ARCH" headers >"$P_LOG.selftests" 2>&1 </dev/null ||
 		die "no headers for $P_NAME; log: build/log/$P_NAME.selftests"
-	# Some need libraries that there are no static ones of.
+	# Some need libraries that there are no static ones of. LDFLAGS is not for all.
 	make -C "$work/tools/testing/selftests/mm" -k -j"$(nproc)" ARCH="$P_ARCH" \
-		CROSS_COMPILE="$P_CROSS" OUTPUT="$out/mm" LDFLAGS=-static \
+		CROSS_COMPILE="$P_CROSS" OUTPUT="$out/mm" EXTRA_CFLAGS=-static \
 		KHDR_INCLUDES="-isystem $out/headers/usr/include" \
 		>>"$P_LOG.selftests" 2>&1 </dev/null || :
 	guest_program "$PARTS/init.c" "$out"
