@@ -28,7 +28,9 @@
 #ifdef CONFIG_KFENCE
 #include <asm/kfence.h>
 #endif
+#include <asm/desc.h>
 #include <asm/pgtable_types.h>
+#include <asm/segment.h>
 #include <asm/tlbflush.h>
 #include <asm/xen/hypervisor.h>
 #include <trace/events/xen.h>
@@ -352,6 +354,8 @@ struct lazy_peer {
 	bool visible;
 	int first_cpu;
 	int last_cpu;
+	u16 first_es;
+	u16 last_es;
 };
 
 static void lazy_spin_until_done(struct completion *done)
@@ -395,6 +399,29 @@ static int lazy_ended_peer_fn(void *data)
 	complete(&peer->is_in);
 	lazy_spin_until_done(&peer->go_on);
 	arch_leave_lazy_mmu_mode();
+
+	return 0;
+}
+
+/* ES selects a descriptor of the task, as in a user task that has such TLS. */
+static int lazy_tls_peer_fn(void *data)
+{
+	struct desc_struct data_segment =
+		GDT_ENTRY_INIT(DESC_DATA32 | DESC_USER, 0, 0xfffff);
+	struct lazy_peer *peer = data;
+
+	preempt_disable();
+	current->thread.tls_array[0] = data_segment;
+	load_TLS(&current->thread, smp_processor_id());
+	loadsegment(es, GDT_ENTRY_TLS_MIN * 8 + 3);
+	savesegment(es, peer->first_es);
+	preempt_enable();
+
+	lazy_mmu_mode_enable();
+	complete(&peer->is_in);
+	lazy_spin_until_done(&peer->go_on);
+	savesegment(es, peer->last_es);
+	lazy_mmu_mode_disable();
 
 	return 0;
 }
@@ -477,6 +504,21 @@ static void preempted_section_batches_again(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, peer->waits_again);
 	KUNIT_EXPECT_TRUE(test, peer->visible);
+}
+
+/*
+ * The multicalls of the switch back to it must not wait, either: ES would be
+ * loaded before the descriptor, and lost.
+ */
+static void preempted_section_keeps_its_segments(struct kunit *test)
+{
+	struct lazy_peer *peer;
+	bool visible;
+
+	peer = lazy_preempt(test, lazy_tls_peer_fn, &visible);
+
+	KUNIT_ASSERT_NE(test, peer->first_es, 0);
+	KUNIT_EXPECT_EQ(test, peer->last_es, peer->first_es);
 }
 
 static void preemption_before_the_final_flush_delays_no_update(struct kunit *test)
@@ -749,6 +791,7 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 
 	KUNIT_CASE(preempted_section_delays_no_update),
 	KUNIT_CASE(preempted_section_batches_again),
+	KUNIT_CASE(preempted_section_keeps_its_segments),
 	KUNIT_CASE(preemption_before_the_final_flush_delays_no_update),
 	KUNIT_CASE(section_that_preempts_batches),
 	KUNIT_CASE(migrated_section_delays_no_update),

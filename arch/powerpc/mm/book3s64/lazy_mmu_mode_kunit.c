@@ -132,12 +132,26 @@ static void lazy_map_slots(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, lazy_pending(), 0);
 }
 
+/* The page at @addr has been written to, so it is in the hash table. */
+static void lazy_find_user(struct kunit *test, struct lazy_user *user,
+			   struct mm_struct *mm, unsigned long addr)
+{
+	pmd_t *pmd;
+
+	user->mm = mm;
+	user->addr = addr;
+	/* Nobody else uses this mm, so the page table stays. */
+	pmd = pmd_off(mm, addr);
+	user->ptl = pte_lockptr(mm, pmd);
+	user->ptep = pte_offset_kernel(pmd, addr);
+	user->pte = ptep_get(user->ptep);
+	KUNIT_ASSERT_TRUE(test, pte_val(user->pte) & H_PAGE_HASHPTE);
+}
+
 /* Map a page of user memory, and have it in the hash table. */
 static void lazy_map_user(struct kunit *test, struct lazy_user *user,
 			  unsigned long addr)
 {
-	pmd_t *pmd;
-
 	lazy_need_hash(test);
 
 	addr = kunit_vm_mmap(test, NULL, addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -145,21 +159,40 @@ static void lazy_map_user(struct kunit *test, struct lazy_user *user,
 	KUNIT_ASSERT_NE(test, addr, 0);
 	KUNIT_ASSERT_LT(test, addr, TASK_SIZE);
 	KUNIT_ASSERT_EQ(test, put_user(1, (u32 __user *)addr), 0);
-
-	user->mm = current->mm;
-	user->addr = addr;
-	/* Nobody else uses this mm, so the page table stays. */
-	pmd = pmd_off(user->mm, addr);
-	user->ptl = pte_lockptr(user->mm, pmd);
-	user->ptep = pte_offset_kernel(pmd, addr);
-	user->pte = ptep_get(user->ptep);
-	KUNIT_ASSERT_TRUE(test, pte_val(user->pte) & H_PAGE_HASHPTE);
+	lazy_find_user(test, user, current->mm, addr);
 }
 
 /* In the lower segments, which are smaller than those of the kernel. */
 static void lazy_map_low_user(struct kunit *test)
 {
 	lazy_map_user(test, &lazy_user, SZ_256M);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(lazy_mmput, mmput, struct mm_struct *)
+
+/* The same page of another mm than that of lazy_user, which stays in use. */
+static void lazy_map_other_user(struct kunit *test, struct lazy_user *other)
+{
+	struct mm_struct *mm = mm_alloc();
+	unsigned long addr;
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_mmput, mm), 0);
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+
+	kthread_unuse_mm(lazy_user.mm);
+	kthread_use_mm(mm);
+	addr = vm_mmap(NULL, lazy_user.addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
+	err = put_user(1, (u32 __user *)lazy_user.addr);
+	kthread_unuse_mm(mm);
+	kthread_use_mm(lazy_user.mm);
+
+	KUNIT_ASSERT_EQ(test, addr, lazy_user.addr);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	lazy_find_user(test, other, mm, addr);
 }
 
 /* Tell that the translation is to go, without a change of the PTE. */
@@ -542,6 +575,27 @@ static void batch_is_flushed_before_it_takes_another_mm(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page, LAZY_NEW_PAGE);
 	KUNIT_EXPECT_EQ(test, pending, 1);
 	KUNIT_EXPECT_PTR_EQ(test, mm, lazy_user.mm);
+}
+
+/* User memory and the kernel's differ in the size of their segments as well. */
+static void batch_is_flushed_before_it_takes_another_user_mm(struct kunit *test)
+{
+	struct lazy_user other;
+	struct mm_struct *mm;
+	unsigned long pending;
+
+	lazy_map_low_user(test);
+	lazy_map_other_user(test, &other);
+
+	lazy_mmu_mode_enable();
+	lazy_invalidate_user(&lazy_user);
+	lazy_invalidate_user(&other);
+	pending = lazy_pending();
+	mm = this_cpu_read(ppc64_tlb_batch.mm);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+	KUNIT_EXPECT_PTR_EQ(test, mm, other.mm);
 }
 
 static void batch_is_flushed_before_it_takes_another_segment_size(struct kunit *test)
@@ -1056,6 +1110,7 @@ static struct kunit_case lazy_mmu_mode_cases[] = {
 	KUNIT_CASE(full_batch_is_flushed_at_once),
 	KUNIT_CASE(section_collects_on_after_a_full_batch),
 	KUNIT_CASE(batch_is_flushed_before_it_takes_another_mm),
+	KUNIT_CASE(batch_is_flushed_before_it_takes_another_user_mm),
 	KUNIT_CASE(batch_is_flushed_before_it_takes_another_segment_size),
 	KUNIT_CASE(batch_is_empty_before_it_is_flushed),
 
