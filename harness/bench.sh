@@ -6,9 +6,10 @@
 # kernels have the same configuration, without debug options, and are booted
 # twice. harness/bench/ holds the plugin and what runs in the guest.
 #
-#   bench.sh [PLATFORM [COMMIT]]   a table, build/bench/PLATFORM.json and .svg
+#   bench.sh [PLATFORM [COMMIT [PEER]]]   a table, build/bench/PLATFORM.json and .svg
 #
 # COMMIT, of the tree in build/linux, is measured instead of the series' last.
+# PEER, a directory with any other kernel, is measured besides.
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,6 +25,17 @@ KERNEL_ARGS=(nokaslr norandmaps printk.devkmsg=on)
 export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_USER=bench \
 	KBUILD_BUILD_HOST=bench KBUILD_BUILD_VERSION=1
 
+# peer_source: a copy of it, because it is added to.
+peer_source() {
+	local work=$HOME_DIR/linux-peer
+
+	rm -rf "$work"
+	mkdir "$work"
+	tar -C "$PEER" --exclude-vcs --exclude='*.[oa]' --exclude='vmlinux*' -c . |
+		tar -C "$work" -x
+	make -s -C "$work" mrproper >/dev/null || die "LINUX_PEER=$PEER cannot be cleaned"
+}
+
 # measuring KERNEL: adds it to the work tree.
 measuring() {
 	local work=$HOME_DIR/linux-$1
@@ -33,7 +45,9 @@ measuring() {
 	{
 		echo 'obj-y += lazy_mmu_bench.o'
 		! grep -q lazy_mmu_mode_enable "$work/include/linux/pgtable.h" ||
-			echo 'CFLAGS_lazy_mmu_bench.o := -DBENCH_HELPERS'
+			echo 'CFLAGS_lazy_mmu_bench.o += -DBENCH_HELPERS'
+		! grep -q in_lazy_mmu_mode "$work/include/linux/sched.h" ||
+			echo 'CFLAGS_lazy_mmu_bench.o += -DBENCH_IN'
 	} >>"$work/mm/Makefile"
 }
 
@@ -89,25 +103,30 @@ bench() {
 	parts
 	kconfig_add "$HOME_DIR/$P_DIR" "${fragments[@]}"
 	pair_config "${OPTIONS[@]}"
-	for kernel in stock series; do
-		build $kernel
+	for kernel in "${KERNELS[@]}"; do
+		build "$kernel"
 	done
-	echo "booting stock and series on $P_NAME, each twice; logs: build/bench/$P_NAME"
-	for kernel in stock series; do
-		boot $kernel 1
-		boot $kernel 2
+	echo "booting ${KERNELS[*]} on $P_NAME, each twice; logs: build/bench/$P_NAME"
+	for kernel in "${KERNELS[@]}"; do
+		boot "$kernel" 1
+		boot "$kernel" 2
 		cmp -s "$RESULT/$kernel.1.counts" "$RESULT/$kernel.2.counts" ||
 			note "$kernel: two runs on $P_NAME give different counts"
 		mv "$RESULT/$kernel.1.counts" "$RESULT/$kernel.counts"
 		mv "$RESULT/$kernel.1.said" "$RESULT/$kernel.said"
 	done
 	reps=$(awk '$2 == "BENCH_REPS" { print $3 }' "$PARTS/mark.h")
-	"$PARTS/report.py" "$P_NAME" "$RESULT" "$reps" "$HOME_DIR/$P_NAME.json"
+	"$PARTS/report.py" "$P_NAME" "$RESULT" "$reps" "$HOME_DIR/$P_NAME.json" \
+		"${KERNELS[@]}"
 	"$PARTS/plot.py" "$HOME_DIR/$P_NAME.json" "$HOME_DIR/$P_NAME.svg"
 	echo "$P_NAME: $((SECONDS - start)) s; build/bench/$P_NAME.json and .svg"
 }
 
 names=${1:-$ALL}
+PEER=${3:-}
+KERNELS=(stock series ${PEER:+peer})
+[ ! "$PEER" ] || [ -f "$PEER/include/linux/pgtable.h" ] ||
+	die "LINUX_PEER=$PEER is no kernel tree"
 for name in $names; do
 	platform "$name"
 	[ "$P_ARCH" != um ] || die "PLATFORM=$name has no emulator that counts; there are: $ALL"
@@ -119,8 +138,10 @@ git -C "$TREE" rev-parse -q --verify "${2:-lazy-mmu}^{commit}" >/dev/null ||
 	die "build/linux has no commit $2"
 need_space 6 "make bench"
 pair_sources "${2:-lazy-mmu}"
-measuring stock
-measuring series
+[ ! "$PEER" ] || peer_source
+for name in "${KERNELS[@]}"; do
+	measuring "$name"
+done
 for name in $names; do
 	platform "$name"
 	bench

@@ -6,6 +6,7 @@
 # pair NAME: sets PAIR, HOME_DIR and PARTS.
 pair() {
 	PAIR=$1
+	KERNELS=(stock series)
 	HOME_DIR=$BUILD/$1
 	PARTS=$ROOT/harness/$1
 	mkdir -p "$HOME_DIR"
@@ -37,16 +38,18 @@ pair_sources() {
 
 # pair_config ARGUMENT...: the configuration of both, as kunit.py makes it.
 pair_config() {
-	local out=$HOME_DIR/$P_DIR
+	local out=$HOME_DIR/$P_DIR kernel
 
-	mkdir -p "$out/series" "$out/stock"
+	mkdir -p "${KERNELS[@]/#/"$out/"}"
 	kunit_py config --arch="$P_BUILD_ARCH" --cross_compile="$P_CROSS" \
 		--build_dir="$out/series" "${P_MAKE[@]/#/--make_options=}" \
 		--kunitconfig="$ROOT/harness/configs/common.config" \
 		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" "$@" \
 		>"$P_LOG.$PAIR" 2>&1 ||
 		die "no configuration for $P_NAME; log: build/log/$P_NAME.$PAIR"
-	cp "$out/series/.config" "$out/stock/.config"
+	for kernel in "${KERNELS[@]}"; do
+		[ "$kernel" = series ] || cp "$out/series/.config" "$out/$kernel/.config"
+	done
 }
 
 # pair_build KERNEL

@@ -297,6 +297,7 @@ refuses "say PLATFORM=" make_in_repo kunit
 refuses "unknown PLATFORM=vax" make_in_repo run PLATFORM=vax
 refuses "unknown PLATFORM=vax" make_in_repo bench PLATFORM=vax
 refuses "PLATFORM=um has no emulator" make_in_repo bench PLATFORM=um
+refuses "LINUX_PEER=/dev is no kernel tree" make_in_repo bench LINUX_PEER=/dev
 refuses "say PLATFORM=" make_in_repo compare
 refuses "unknown PLATFORM=vax" make_in_repo compare PLATFORM=vax
 refuses "PLATFORM=um runs no programs" make_in_repo compare PLATFORM=um
@@ -438,15 +439,15 @@ refuses "unknown MUTANT=lost" make_in_repo mutants MUTANT=lost
 refuses "unknown PLATFORM=lost" make_in_repo mutants PLATFORM=lost
 
 # --- what check counts
-for script in test versions lint tree docs; do
+for script in test versions lint tree docs stress; do
 	printf '#!/bin/sh\necho "%s"\n' "x: 3 passed, 0 failed" >"$repo/harness/$script.sh"
 done
 printf '#!/bin/sh\necho "%s"\n' "x: 2 passed, 0 failed, 1 skipped" >"$repo/harness/kunit.sh"
 works "check" make_in_repo check
-is "adds what steps count" "$(tail -n 1 "$TMP/out")" "38 passed, 0 failed"
+is "adds what steps count" "$(tail -n 1 "$TMP/out")" "50 passed, 0 failed"
 printf '#!/bin/sh\necho error: no; exit 1\n' >"$repo/harness/versions.sh"
 complains "FAILED  versions" make_in_repo check
-is "goes on" "$(cat "$repo/build/log/summary")" "35 passed, 1 failed"
+is "goes on" "$(cat "$repo/build/log/summary")" "47 passed, 1 failed"
 
 # --- what bench makes of what it measured
 mkdir "$TMP/bench"
@@ -458,7 +459,7 @@ measured() {
 }
 report() {
 	"$ROOT/harness/bench/report.py" arm64 "$TMP/bench" 2 "$TMP/bench/json" \
-		>"$TMP/out" 2>&1
+		stock series "$@" >"$TMP/out" 2>&1
 }
 measured stock 9 5 8 4
 measured series 4 6 5 5
@@ -468,6 +469,10 @@ is "the least of each step" \
 	"8 8 4 0.500
 8 4 5 1.250"
 works "plot" "$ROOT/harness/bench/plot.py" "$TMP/bench/json" "$TMP/bench/svg"
+measured peer 3 3 3 3
+report peer || fail "report: $(cat "$TMP/out")"
+is "a third kernel" "$(sed -n 's/^unmap  *//p' "$TMP/out" | tr -s ' ')" "8 4 5 1.250 3"
+works "plot of three" "$ROOT/harness/bench/plot.py" "$TMP/bench/json" "$TMP/bench/svg"
 measured series 4 6 5
 complains "series: 3 counts, not 4" report
 sed -i '$d' "$TMP/bench/series.said"

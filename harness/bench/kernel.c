@@ -23,7 +23,10 @@
 
 #define MAX_PAGES 4096
 
-/* BENCH_HELPERS is for a tree that has lazy_mmu_mode_enable() and the others. */
+/*
+ * BENCH_HELPERS is for a tree that has lazy_mmu_mode_enable() and the others,
+ * BENCH_IN for one that has in_lazy_mmu_mode().
+ */
 #ifdef BENCH_HELPERS
 #define section_open()	lazy_mmu_mode_enable()
 #define section_close()	lazy_mmu_mode_disable()
@@ -225,10 +228,8 @@ static void __init measure_helpers(void)
 		mark_stop();
 	}
 #ifdef BENCH_HELPERS
-	pr_notice("0 enable disable enable+disable,nested pause+resume in_lazy_mmu_mode\n");
+	pr_notice("0 enable disable enable+disable,nested pause+resume\n");
 	for (rep = 0; rep < BENCH_REPS; rep++) {
-		bool in;
-
 		mark_start();
 		lazy_mmu_mode_enable();
 		mark_stop();
@@ -248,6 +249,15 @@ static void __init measure_helpers(void)
 		lazy_mmu_mode_resume();
 		mark_stop();
 
+		lazy_mmu_mode_disable();
+	}
+#endif
+#ifdef BENCH_IN
+	pr_notice("0 in_lazy_mmu_mode\n");
+	for (rep = 0; rep < BENCH_REPS; rep++) {
+		bool in;
+
+		lazy_mmu_mode_enable();
 		mark_start();
 		in = in_lazy_mmu_mode();
 		asm volatile("" : : "r" (in));

@@ -5,7 +5,7 @@
 	plot.py JSON SVG
 
 Each operation that was measured at several sizes has a panel for each counter
-that grows with them. Stock is the wider line, so that both show where they are
+that grows with them. Stock is the widest line, so that all show where they are
 the same.
 """
 import json
@@ -15,7 +15,9 @@ from html import escape
 
 COLUMNS, WIDTH, HEIGHT = 4, 250, 190
 LEFT, TOP, RIGHT, BOTTOM = 52, 34, 20, 26
-COLOURS = {'stock': '#b33', 'series': '#06c'}
+# Of each kernel: its colour, how wide its line is, and its name.
+KERNELS = {'stock': ('#b33', 3.5, 'stock 6.12'), 'peer': ('#2a2', 2.5, 'the peer'),
+           'series': ('#06c', 1.5, 'the series')}
 
 
 def panels_of(data):
@@ -28,8 +30,9 @@ def panels_of(data):
             continue
         for counter in counters:
             lines = {kernel: [(row['pages'], row['counts'][kernel][counter])
-                              for row in rows if row['counts'][kernel]]
-                     for kernel in COLOURS}
+                              for row in rows if row['counts'].get(kernel)]
+                     for kernel in KERNELS}
+            lines = {kernel: line for kernel, line in lines.items() if line}
             counts = [y for line in lines.values() for _, y in line]
             if max(counts) >= 10 * max(1, min(counts)):
                 yield f'{operation}: {counter}', lines
@@ -69,8 +72,8 @@ def panel(title, lines):
         yield f'<text x="{x}" y="{HEIGHT - BOTTOM + 14}" class="x">{pages}</text>'
     for kernel, line in lines.items():
         path = 'L'.join(' '.join(place(*point)) for point in line)
-        wide = 3.5 if kernel == 'stock' else 1.5
-        yield (f'<path d="M{path}" fill="none" stroke="{COLOURS[kernel]}" '
+        colour, wide, _ = KERNELS[kernel]
+        yield (f'<path d="M{path}" fill="none" stroke="{colour}" '
                f'stroke-width="{wide}"/>')
 
 
@@ -78,6 +81,9 @@ def main():
     with open(sys.argv[1], encoding='utf-8') as file:
         data = json.load(file)
     panels = list(panels_of(data))
+    kernels = [k for k in KERNELS if any(k in lines for _, lines in panels)]
+    legend = ', '.join(f'<tspan fill="{KERNELS[k][0]}">{KERNELS[k][2]}</tspan>'
+                       for k in kernels)
     height = 40 + HEIGHT * math.ceil(len(panels) / COLUMNS)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" '
            f'viewBox="0 0 {COLUMNS * WIDTH} {height}" font-size="10" '
@@ -86,9 +92,7 @@ def main():
            '.y{text-anchor:end}.x{text-anchor:middle}</style>',
            '<rect width="100%" height="100%" fill="#fff"/>',
            f'<text x="{LEFT}" y="22" font-size="14">{escape(data["platform"])}: '
-           'cost against pages, '
-           f'<tspan fill="{COLOURS["stock"]}">stock 6.12</tspan> and '
-           f'<tspan fill="{COLOURS["series"]}">the series</tspan></text>']
+           f'cost against pages, {legend}</text>']
     for n, (title, lines) in enumerate(panels):
         x, y = n % COLUMNS * WIDTH, 40 + n // COLUMNS * HEIGHT
         out += [f'<g transform="translate({x} {y})">', *panel(title, lines), '</g>']

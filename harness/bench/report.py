@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Makes a table and JSON of what two kernels did under count.c.
+"""Makes a table and JSON of what kernels did under count.c.
 
-	report.py PLATFORM DIR REPS JSON
+	report.py PLATFORM DIR REPS JSON KERNEL...
 
-DIR has for each kernel, stock and series, the lines KERNEL.said that it
-printed, the counts KERNEL.counts of the plugin and KERNEL.text, a number.
+DIR has for each kernel the lines KERNEL.said that it printed, the counts
+KERNEL.counts of the plugin and KERNEL.text, a number. The first two kernels
+are stock and series; there may be another.
 """
 import json
 import sys
-
-KERNELS = ['stock', 'series']
 
 
 class Error(Exception):
@@ -60,11 +59,11 @@ def cell(value):
 
 
 def main():
-    platform, directory, reps, output = sys.argv[1:]
-    measured = {k: rows_of(directory, k, int(reps)) for k in KERNELS}
-    text = {k: int(read(f'{directory}/{k}.text')[0]) for k in KERNELS}
+    platform, directory, reps, output, *kernels = sys.argv[1:]
+    measured = {k: rows_of(directory, k, int(reps)) for k in kernels}
+    text = {k: int(read(f'{directory}/{k}.text')[0]) for k in kernels}
     names = measured['stock'][2]
-    keys = list(dict.fromkeys(key for k in ('series', 'stock')
+    keys = list(dict.fromkeys(key for k in ('series', *kernels)
                               for key in measured[k][0]))
     # Each operation in a block, with its sizes in order.
     order = list(dict.fromkeys(step for _, step in keys))
@@ -73,38 +72,41 @@ def main():
     def count(kernel, key, name):
         return measured[kernel][0].get(key, {}).get(name)
 
-    names = [n for n in names if any(count(k, key, n) for k in KERNELS
+    names = [n for n in names if any(count(k, key, n) for k in kernels
                                      for key in keys)]
-    sizes = {'sizeof(task_struct)': {k: measured[k][1] for k in KERNELS},
+    sizes = {'sizeof(task_struct)': {k: measured[k][1] for k in kernels},
              'text of all objects': text}
     with open(output, 'w', encoding='utf-8') as file:
         json.dump({'platform': platform, 'sizes': sizes, 'rows': [
             {'operation': step, 'pages': pages, 'counts': {
-                k: measured[k][0].get((pages, step)) for k in KERNELS}}
+                k: measured[k][0].get((pages, step)) for k in kernels}}
             for pages, step in keys]}, file, indent=1)
         file.write('\n')
 
-    lines = [['operation', 'pages'] + ['stock', 'series', 'ratio'] * len(names)]
+    columns = ['stock', 'series', 'ratio', *kernels[2:]]
+    lines = [['operation', 'pages'] + columns * len(names)]
     for pages, step in keys:
         line = [step, str(pages) if pages else '']
         for name in names:
-            values = [count(k, (pages, step), name) for k in KERNELS]
-            line += [*map(cell, values), ratio(*values)]
+            values = [count(k, (pages, step), name) for k in kernels]
+            line += [*map(cell, values[:2]), ratio(*values[:2]), *map(cell, values[2:])]
         lines.append(line)
     width = [max(len(line[i]) for line in lines)
              for i in range(len(lines[0]))]
-    # The name of a counter stands above its three columns.
+    # The name of a counter stands above its columns.
     title = ' ' * (width[0] + 2 + width[1])
-    for n, name in enumerate(names, 1):
-        missing = len(name) - sum(width[3 * n - 1:3 * n + 2]) - 4
-        width[3 * n - 1] += max(0, missing)
-        title += '  ' + name.rjust(sum(width[3 * n - 1:3 * n + 2]) + 4)
+    for first in range(2, len(lines[0]), len(columns)):
+        name = names[(first - 2) // len(columns)]
+        gaps = 2 * (len(columns) - 1)
+        missing = len(name) - sum(width[first:first + len(columns)]) - gaps
+        width[first] += max(0, missing)
+        title += '  ' + name.rjust(sum(width[first:first + len(columns)]) + gaps)
     print(title)
     for line in lines:
         cells = [c.rjust(width[i]) for i, c in enumerate(line)]
         print('  '.join([line[0].ljust(width[0])] + cells[1:]).rstrip())
     for what, of in sizes.items():
-        print(f"{what}: stock {of['stock']}, series {of['series']}")
+        print(f'{what}:', ', '.join(f'{k} {of[k]}' for k in kernels))
 
 
 try:
