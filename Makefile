@@ -20,6 +20,7 @@ help:
 	@echo 'make mutants                wrong versions of the series: does a test fail on each?'
 	@echo '                            [PLATFORM=...] [MUTANT=name], of harness/mutants'
 	@echo 'make bench [PLATFORM=...]   what operations cost on stock 6.12 and with the series'
+	@echo '                            [COMMIT=...] [LINUX_PEER=DIR], another kernel besides'
 	@echo 'make compare PLATFORM=...   the kernel'"'"'s own tests, on stock 6.12 and with the series'
 	@echo 'make stress [PLATFORM=...]  all that opens sections, at once, in a kernel that looks on'
 	@echo '                            [SECONDS=60] [SEED=...]; the seed of a failure replays it'
@@ -49,7 +50,7 @@ bisect:
 mutants:
 	@harness/mutants.sh '$(PLATFORM)' '$(MUTANT)'
 bench:
-	@harness/bench.sh '$(PLATFORM)' '$(COMMIT)'
+	@harness/bench.sh '$(PLATFORM)' '$(COMMIT)' '$(LINUX_PEER)'
 compare:
 	@harness/compare.sh '$(PLATFORM)'
 stress:
