@@ -668,20 +668,26 @@ static void vunmap_is_one_section_a_table(struct kunit *test)
 
 static void kasan_maps_shadow_in_pauses(struct kunit *test)
 {
-	void *addr;
+	unsigned int nr_pauses = 0, nr_batches = 0, nr = 0;
+	void *addrs[10];
 
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
 		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
 
-	vm_unmap_aliases();
-	lazy_vmap_begin(test, "kasan_populate");
-	addr = vmalloc(LAZY_SHADOW_SIZE);
-	lazy_vmap_end();
-	vfree(addr);
+	/* The shadow of an area may be that of one that somebody just freed. */
+	while (nr < ARRAY_SIZE(addrs) && nr_pauses < 3) {
+		lazy_vmap_begin(test, "kasan_populate");
+		addrs[nr] = vmalloc(LAZY_SHADOW_SIZE);
+		nr_batches += lazy_vmap_end();
+		nr_pauses = lazy_vmap_log.nr_sections;
+		if (!addrs[nr++])
+			break;
+	}
+	while (nr)
+		vfree(addrs[--nr]);
 
-	KUNIT_ASSERT_NOT_NULL(test, addr);
-	KUNIT_EXPECT_GE(test, lazy_vmap_log.nr_sections, 3);
-	KUNIT_EXPECT_EQ(test, lazy_vmap_log.nr_batches, 0);
+	KUNIT_EXPECT_GE(test, nr_pauses, 3);
+	KUNIT_EXPECT_EQ(test, nr_batches, 0);
 }
 
 static void kasan_unmaps_shadow_in_pauses(struct kunit *test)
