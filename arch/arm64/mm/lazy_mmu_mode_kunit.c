@@ -37,6 +37,7 @@ static unsigned int lazy_nr_dsb, lazy_nr_isb;
 #include <linux/ktime.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/mmu_context.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
@@ -52,7 +53,6 @@ static unsigned int lazy_nr_dsb, lazy_nr_isb;
 
 #include <trace/events/lazy_mmu.h>
 
-#include <asm/mmu_context.h>
 #include <asm/trans_pgd.h>
 
 #define LAZY_NR_PAGES	16
