@@ -95,13 +95,12 @@ boot() {
 }
 
 bench() {
-	local kernel start=$SECONDS reps fragments=("$PARTS/bench.config")
+	local kernel start=$SECONDS reps
 
 	RESULT=$HOME_DIR/$P_NAME
 	mkdir -p "$RESULT"
-	[ ! -f "$PARTS/$P_ARCH.config" ] || fragments+=("$PARTS/$P_ARCH.config")
 	parts
-	kconfig_add "$HOME_DIR/$P_DIR" "${fragments[@]}"
+	kconfig_add "$HOME_DIR/$P_DIR"
 	pair_config "${OPTIONS[@]}"
 	for kernel in "${KERNELS[@]}"; do
 		build "$kernel"

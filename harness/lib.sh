@@ -132,13 +132,15 @@ guest_program() {
 	} >"$2/initramfs"
 }
 
-# kconfig_add DIR FILE...: sets OPTIONS so that kunit.py takes the options in
-# files over those of other fragments, and a guest's files from DIR.
+# kconfig_add DIR: sets OPTIONS so that kunit.py takes the options in $PARTS, where
+# an architecture may have some of its own, over those of other fragments, and a
+# guest's files from DIR.
 kconfig_add() {
-	local line
+	local line fragments=("$PARTS/${PARTS##*/}.config")
 
+	[ ! -f "$PARTS/$P_ARCH.config" ] || fragments+=("$PARTS/$P_ARCH.config")
 	OPTIONS=(--kconfig_add="CONFIG_INITRAMFS_SOURCE=\"$1/initramfs\"")
 	while read -r line; do
 		OPTIONS+=(--kconfig_add="$line")
-	done < <(cat "${@:2}" | grep ^CONFIG_)
+	done < <(cat "${fragments[@]}" | grep ^CONFIG_)
 }

@@ -28,11 +28,10 @@ kunit_py() {
 }
 
 build() {
-	local start=$SECONDS fragments=("$PARTS/stress.config")
+	local start=$SECONDS
 
-	[ ! -f "$PARTS/$P_ARCH.config" ] || fragments+=("$PARTS/$P_ARCH.config")
 	guest_program "$TREE/tools/testing/selftests/mm/lazy_mmu_stress.c" "$OUT/guest"
-	kconfig_add "$OUT/guest" "${fragments[@]}"
+	kconfig_add "$OUT/guest"
 	echo "building the kernel for $P_NAME; log: $LOG.build"
 	kunit_py build --arch="$P_BUILD_ARCH" --jobs="$(nproc)" \
 		--kunitconfig="$ROOT/harness/configs/common.config" \
