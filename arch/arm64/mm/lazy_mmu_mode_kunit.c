@@ -924,33 +924,49 @@ static void lazy_order_pages(struct page **pages, unsigned int nr, enum lazy_ord
 	}
 }
 
+/* false, too, if the linear map has no such page. */
 static bool lazy_is_readonly(unsigned long pfn)
 {
-	return pte_val(__ptep_get(virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn))))) &
-	       PTE_RDONLY;
+	pte_t *ptep;
+
+	if (!pfn_valid(pfn))
+		return false;
+
+	ptep = virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn)));
+	return ptep && pte_val(__ptep_get(ptep)) & PTE_RDONLY;
 }
 
-/* The pages themselves if @inside, or else the pages next to one. */
-static unsigned int lazy_nr_readonly(struct page **pages, unsigned int nr, bool inside)
+static unsigned int lazy_nr_readonly(struct page **pages, unsigned int nr)
+{
+	unsigned int nr_readonly = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		nr_readonly += lazy_is_readonly(page_to_pfn(pages[i]));
+
+	return nr_readonly;
+}
+
+static bool lazy_has_page(struct page **pages, unsigned int nr, unsigned long pfn)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (page_to_pfn(pages[i]) == pfn)
+			return true;
+
+	return false;
+}
+
+/* Of the pages next to one of these. */
+static unsigned int lazy_nr_readonly_around(struct page **pages, unsigned int nr)
 {
 	unsigned int nr_readonly = 0;
 
 	for (unsigned int i = 0; i < nr; i++) {
 		unsigned long pfn = page_to_pfn(pages[i]);
 
-		if (inside) {
-			nr_readonly += lazy_is_readonly(pfn);
-			continue;
-		}
-		for (int step = -1; step <= 1; step += 2) {
-			bool is_own = false;
-
-			for (unsigned int k = 0; k < nr; k++)
-				is_own |= page_to_pfn(pages[k]) == pfn + step;
-			if (!is_own && pfn_valid(pfn + step) &&
-			    virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn + step))))
-				nr_readonly += lazy_is_readonly(pfn + step);
-		}
+		if (!lazy_has_page(pages, nr, pfn - 1))
+			nr_readonly += lazy_is_readonly(pfn - 1);
+		if (!lazy_has_page(pages, nr, pfn + 1))
+			nr_readonly += lazy_is_readonly(pfn + 1);
 	}
 	return nr_readonly;
 }
@@ -970,13 +986,13 @@ static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 	area = find_vm_area(addr);
 	lazy_order_pages(area->pages, area->nr_pages, param->order);
 
-	inside[0] = lazy_nr_readonly(area->pages, area->nr_pages, true);
-	outside[0] = lazy_nr_readonly(area->pages, area->nr_pages, false);
+	inside[0] = lazy_nr_readonly(area->pages, area->nr_pages);
+	outside[0] = lazy_nr_readonly_around(area->pages, area->nr_pages);
 	set_memory_ro((unsigned long)addr, LAZY_AREA_PAGES);
-	inside[1] = lazy_nr_readonly(area->pages, area->nr_pages, true);
-	outside[1] = lazy_nr_readonly(area->pages, area->nr_pages, false);
+	inside[1] = lazy_nr_readonly(area->pages, area->nr_pages);
+	outside[1] = lazy_nr_readonly_around(area->pages, area->nr_pages);
 	set_memory_rw((unsigned long)addr, LAZY_AREA_PAGES);
-	inside[2] = lazy_nr_readonly(area->pages, area->nr_pages, true);
+	inside[2] = lazy_nr_readonly(area->pages, area->nr_pages);
 	vfree(addr);
 
 	KUNIT_EXPECT_EQ(test, inside[0], 0);
