@@ -52,12 +52,17 @@ config() {
 
 # boot KERNEL: KUnit's suites run first, then the programs.
 boot() {
-	local arguments=() log=$RESULT/$1
+	local arguments=() log=$RESULT/$1 node
 
 	# Programs print much, and the end of a run is theirs.
 	arguments=(printk.devkmsg=on kunit_shutdown=none "${P_KERNEL[@]}")
 	[ "$P_ARCH" != sparc ] || arguments+=(compare_end=poweroff)
 	arguments=("${arguments[@]/#/--kernel_args=}" "${P_SMP[@]}")
+	# Nodes to migrate pages between, where the programs that do are built.
+	[ "$P_NAME" != x86_64 ] || for node in 0 1; do
+		arguments+=(--qemu_args="-object memory-backend-ram,id=m$node,size=512M
+			-numa node,cpus=$node,memdev=m$node")
+	done
 	# Xen does not load the page table of KUnit's mm, which nobody has pinned, so
 	# either kernel hangs in the usercopy suite. No other suite begins with a u.
 	[ "$P_NAME" != x86_64_xen ] || P_SUITES='[!u]*'
@@ -71,6 +76,7 @@ platform "$1"
 [ "$P_ARCH" != um ] || die "PLATFORM=um runs no programs; there are: $(platform_names | grep -vx um | one_line)"
 # shellcheck disable=SC2046,SC2086 # lists of packages
 need $BUILD_PACKAGES $P_PACKAGES $(libc_package) rsync
+[ "$P_ARCH" != x86_64 ] || need libnuma-dev libcap-dev
 "$ROOT/harness/tree.sh" tree
 need_space 6 "make compare"
 RESULT=$HOME_DIR/$P_NAME

@@ -483,78 +483,6 @@ static void update_of_a_pmd_outside_a_section_collects_nothing(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, lazy_look().nr, 0);
 }
 
-/* Preemption: what keeps the batch that a section fills the same. */
-
-static int lazy_preempt_count(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
-		kunit_skip(test, "this kernel does not count");
-
-	return preempt_count();
-}
-
-static void section_disables_preemption(struct kunit *test)
-{
-	int before = lazy_preempt_count(test), inside;
-
-	lazy_mmu_mode_enable();
-	inside = preempt_count();
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_EQ(test, inside, before + PREEMPT_OFFSET);
-}
-
-static void end_of_the_section_enables_preemption(struct kunit *test)
-{
-	int before = lazy_preempt_count(test), after;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_disable();
-	lazy_mmu_mode_disable();
-	after = preempt_count();
-
-	KUNIT_EXPECT_EQ(test, after, before);
-}
-
-static void section_keeps_preemption_disabled_after_a_nested_one(struct kunit *test)
-{
-	int before = lazy_preempt_count(test), inside;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_disable();
-	inside = preempt_count();
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_EQ(test, inside, before + PREEMPT_OFFSET);
-}
-
-static void pause_enables_preemption(struct kunit *test)
-{
-	int before = lazy_preempt_count(test), inside;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_pause();
-	inside = preempt_count();
-	lazy_mmu_mode_resume();
-	lazy_mmu_mode_disable();
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_EQ(test, inside, before);
-}
-
-static void flush_outside_a_section_leaves_preemption_enabled(struct kunit *test)
-{
-	int before = lazy_preempt_count(test), after;
-
-	arch_flush_lazy_mmu_mode();
-	after = preempt_count();
-
-	KUNIT_EXPECT_EQ(test, after, before);
-}
-
 /* The hardware: an address that was remapped leads to the new page. */
 
 /* By which an update takes effect. */
@@ -738,6 +666,67 @@ static void update_in_a_pause_is_immediate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, lazy_value(LAZY_REMAP));
 }
 
+/* Preemption: off while there is something in the batch, which is the CPU's. */
+
+static int lazy_preempt_count(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_PREEMPT_COUNT))
+		kunit_skip(test, "this kernel does not count");
+
+	return preempt_count();
+}
+
+static void empty_section_leaves_preemption_enabled(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), inside;
+
+	lazy_mmu_mode_enable();
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, inside, before);
+	KUNIT_EXPECT_EQ(test, preempt_count(), before);
+}
+
+static void preemption_is_disabled_while_something_waits(struct kunit *test)
+{
+	const struct lazy_effect_param *param = test->param_value;
+	int before = lazy_preempt_count(test), collecting, after, end;
+	unsigned long nr;
+
+	if (param->effect == LAZY_ANOTHER_MM)
+		lazy_make_other_mm(test);
+
+	lazy_effect_begin(param->effect);
+	for (unsigned int i = 0; i < param->nr; i++)
+		lazy_update(i);
+	collecting = preempt_count();
+	lazy_effect_come(param->effect);
+	after = preempt_count();
+	nr = lazy_look().nr;
+	lazy_effect_end(param->effect);
+	end = preempt_count();
+
+	KUNIT_EXPECT_EQ(test, collecting, before + PREEMPT_OFFSET);
+	KUNIT_EXPECT_EQ(test, after, nr ? before + PREEMPT_OFFSET : before);
+	KUNIT_EXPECT_EQ(test, end, before);
+}
+
+static void flush_of_an_empty_batch_leaves_preemption_enabled(struct kunit *test)
+{
+	int before = lazy_preempt_count(test), inside, outside;
+
+	lazy_mmu_mode_enable();
+	arch_flush_lazy_mmu_mode();
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+	arch_flush_lazy_mmu_mode();
+	outside = preempt_count();
+
+	KUNIT_EXPECT_EQ(test, inside, before);
+	KUNIT_EXPECT_EQ(test, outside, before);
+}
+
 /* Kernel page tables */
 
 /* Large enough for two pages of one colour. */
@@ -801,6 +790,20 @@ static void update_of_a_kernel_pmd_collects_nothing(struct kunit *test)
 	lazy_mmu_mode_disable();
 
 	KUNIT_EXPECT_EQ(test, batch.nr, 0);
+}
+
+static void section_on_kernel_pages_leaves_preemption_enabled(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)lazy_kernel_area(test);
+	int before = lazy_preempt_count(test), inside;
+	pte_t *ptep = virt_to_kpte(addr);
+
+	lazy_mmu_mode_enable();
+	set_pte_at(&init_mm, addr, ptep, *ptep);
+	inside = preempt_count();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, inside, before);
 }
 
 /* It is flush_tlb_kernel_range() that makes these updates take effect. */
@@ -1046,20 +1049,20 @@ static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 	KUNIT_CASE(update_of_a_pmd_collects_each_page_below),
 	KUNIT_CASE(update_of_a_pmd_outside_a_section_collects_nothing),
 
-	KUNIT_CASE(section_disables_preemption),
-	KUNIT_CASE(end_of_the_section_enables_preemption),
-	KUNIT_CASE(section_keeps_preemption_disabled_after_a_nested_one),
-	KUNIT_CASE(pause_enables_preemption),
-	KUNIT_CASE(flush_outside_a_section_leaves_preemption_enabled),
-
 	KUNIT_CASE_PARAM(reads_reach_the_new_page_after, lazy_effect_gen_params),
 	KUNIT_CASE_PARAM(writes_reach_the_new_page_after, lazy_effect_gen_params),
 	KUNIT_CASE(update_outside_a_section_is_immediate),
 	KUNIT_CASE(update_in_a_pause_is_immediate),
 
+	KUNIT_CASE(empty_section_leaves_preemption_enabled),
+	KUNIT_CASE_PARAM(preemption_is_disabled_while_something_waits,
+			 lazy_effect_gen_params),
+	KUNIT_CASE(flush_of_an_empty_batch_leaves_preemption_enabled),
+
 	KUNIT_CASE(update_of_a_kernel_page_collects_nothing),
 	KUNIT_CASE(update_of_a_kernel_page_leaves_the_batch_alone),
 	KUNIT_CASE(update_of_a_kernel_pmd_collects_nothing),
+	KUNIT_CASE(section_on_kernel_pages_leaves_preemption_enabled),
 	KUNIT_CASE(kernel_range_is_flushed_in_a_section),
 
 	KUNIT_CASE_PARAM(update_in_an_interrupt_leaves_the_batch_alone,

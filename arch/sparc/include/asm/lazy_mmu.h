@@ -4,19 +4,14 @@
 
 #ifdef CONFIG_SPARC64
 
-/* TSB and TLB flushes are batched in a per-CPU array, see mm/tlb.c. */
+/*
+ * TSB and TLB flushes are batched in a per-CPU array, see mm/tlb.c. While there
+ * is something in it, and not before, preemption is disabled.
+ */
 
-#include <linux/preempt.h>
 #include <asm/tlbflush.h>
 
-static inline void arch_enter_lazy_mmu_mode(void)
-{
-	/*
-	 * Sections on kernel page tables begin preemptible, and the batch
-	 * belongs to the CPU.
-	 */
-	preempt_disable();
-}
+static inline void arch_enter_lazy_mmu_mode(void) {}
 
 void arch_leave_lazy_mmu_mode(void);
 
