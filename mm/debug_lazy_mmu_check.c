@@ -13,7 +13,6 @@
 #include <kunit/static_stub.h>
 
 #include <linux/bug.h>
-#include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/lazy_mmu_check.h>
 #include <linux/minmax.h>
@@ -234,7 +233,6 @@ void lazy_mmu_check_call(enum lazy_mmu_call call, unsigned long ip)
 	}
 	check->last = *state;
 }
-EXPORT_SYMBOL_GPL(lazy_mmu_check_call);
 
 /* Called before the hook. */
 void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
@@ -259,7 +257,6 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 		break;
 	}
 }
-EXPORT_SYMBOL_GPL(lazy_mmu_check_hook);
 
 /**
  * lazy_mmu_check_sleep() - Check that a task that sleeps is not in a section

@@ -17,10 +17,11 @@
  *	Everything that was held back takes effect now, and the mode is as it
  *	was. Legal outside a section, where there is nothing to do.
  *
- * Generic code reaches them through lazy_mmu_mode_*() in <linux/pgtable.h>
- * alone, always in task context. Enter and leave alternate in each task,
- * in_lazy_mmu_mode() already says what they are to establish, and a section is
- * preemptible unless enter sees to it that it is not.
+ * Generic code reaches them through lazy_mmu_mode_*() in <linux/pgtable.h>, and
+ * leave also where a task dies in a section, always in task context. Enter and
+ * leave alternate in each task, in_lazy_mmu_mode() already says what they are to
+ * establish, and a section is preemptible unless the architecture sees to it that
+ * it is not.
  */
 
 static inline void arch_enter_lazy_mmu_mode(void) {}
