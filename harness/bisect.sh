@@ -16,11 +16,35 @@
 
 worktree bisect
 PASSED=$HOME_DIR/passed
-passed=0 failed=0
 
 # The kernel that is in the build directory, by its hash.
 image() {
 	sha256sum "$HOME_DIR/$P_DIR"/vmlinux | cut -c-64
+}
+
+# lane NUMBER PLATFORM...: with a work tree of its own.
+lane() {
+	local commit title name start content log kernel
+
+	WORK=$HOME_DIR/linux-$1
+	for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
+		title=$(git -C "$TREE" log -1 --format='%h %s' "$commit")
+		for name in "${@:2}"; do
+			platform "$name"
+			start=$SECONDS
+			content=$(content "$commit")
+			log=$HOME_DIR/$(git -C "$TREE" log -1 --format=%f "$commit").$name
+			if grep -qx "$content $name" "$PASSED"; then
+				echo "ok      $name, $title (before)"
+			elif checkout "$commit" && build "$log.build" && kernel=$(image) &&
+			     { grep -qx "$kernel $name" "$PASSED" || boots "$log"; }; then
+				printf '%s\n' "$content $name" "$kernel $name" >>"$PASSED"
+				echo "ok      $name, $title, $((SECONDS - start)) s"
+			else
+				echo "FAILED  $name, $title; logs: ${log#"$ROOT"/}.*"
+			fi
+		done
+	done
 }
 
 # The debug kernels compile what arm64's does, and more slowly.
@@ -29,26 +53,16 @@ for name in $names; do
 	"$ROOT/harness/kunit.sh" config "$name"
 done
 touch "$PASSED"
-for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
-	title=$(git -C "$TREE" log -1 --format='%h %s' "$commit")
-	for name in $names; do
-		platform "$name"
-		start=$SECONDS
-		content=$(content "$commit")
-		log=$HOME_DIR/$(git -C "$TREE" log -1 --format=%f "$commit").$name
-		if grep -qx "$content $name" "$PASSED"; then
-			passed=$((passed + 1))
-			echo "ok      $name, $title (before)"
-		elif checkout "$commit" && build "$log.build" && kernel=$(image) &&
-		     { grep -qx "$kernel $name" "$PASSED" || boots "$log"; }; then
-			passed=$((passed + 1))
-			printf '%s\n' "$content $name" "$kernel $name" >>"$PASSED"
-			echo "ok      $name, $title, $((SECONDS - start)) s"
-		else
-			failed=$((failed + 1))
-			echo "FAILED  $name, $title; logs: ${log#"$ROOT"/}.*"
-		fi
-	done
-done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+{
+	if [ "${1:-}" ]; then
+		lane 0 "$1"
+	else
+		for number in "${!LANES[@]}"; do
+			# shellcheck disable=SC2046 # a list
+			lane "$number" $(platforms_of "${LANES[number]}" | grep -xF "$names") &
+		done
+		wait
+	fi
+} | tee "$TMP/said"
+echo "$(grep -c ^ok "$TMP/said" || :) passed, $(grep -c ^FAILED "$TMP/said" || :) failed"
+! grep -q ^FAILED "$TMP/said"

@@ -43,14 +43,11 @@ lane() {
 	done
 }
 
-# platforms ARCH...: the steps of these. Those that share a build directory are
-# in one lane.
-platforms() {
+# platform_steps LANE
+platform_steps() {
 	local name
 
-	for name in $(platform_names); do
-		platform "$name"
-		[[ " $* " == *" $P_ARCH "* ]] || continue
+	for name in $(platforms_of "$1"); do
 		echo "kunit-$name kunit kunit $name"
 		# A short form, with one seed: a failure is to come from a change.
 		case $name in
@@ -71,9 +68,9 @@ packages=$(for name in $(platform_names); do platform "$name"; echo "$P_PACKAGES
 need git xz-utils $BUILD_PACKAGES $LINT_PACKAGES $DOCS_PACKAGES $packages
 
 step tree tree tree
-lane < <(platforms arm64 sparc) &
+lane < <(platform_steps "${LANES[0]}") &
 lane < <(
-	platforms um x86_64 powerpc
+	platform_steps "${LANES[1]}"
 	echo "harness test"
 	echo "round-trip tree verify"
 	echo "versions versions"

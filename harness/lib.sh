@@ -77,6 +77,20 @@ platform_names() {
 	sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$ROOT/harness/platforms"
 }
 
+# Platforms of these architectures may be built and booted side by side: those
+# that share a build directory are in one lane.
+LANES=("arm64 sparc" "um x86_64 powerpc")
+
+# platforms_of LANE
+platforms_of() {
+	local name
+
+	for name in $(platform_names); do
+		platform "$name"
+		[[ " $1 " != *" $P_ARCH "* ]] || echo "$name"
+	done
+}
+
 # platform NAME: sets P_* from its line in harness/platforms.
 platform() {
 	P_NAME=$1

@@ -397,6 +397,10 @@ works "bisect" make_in_repo bisect PLATFORM=arm64
 is "tries each commit" "$(tail -n 1 "$TMP/out")" "2 passed, 0 failed"
 works "bisect again" make_in_repo bisect PLATFORM=arm64
 is "goes on where it stopped" "$(grep -c '(before)$' "$TMP/out")" 2
+complains "^FAILED  sparc64, " make_in_repo bisect
+is "tries each platform but debug kernels" \
+	"$(sed -nE 's/^(ok|FAILED) *([a-z0-9_]*), .*/\2/p' "$TMP/out" | sort)" \
+	"$({ platform_names; platform_names; } | grep -vE '_(debug|kasan)$' | sort)"
 echo broken >>"$tree/mm/memory.c"
 git -C "$tree" commit -qam "mm: break it"
 complains "FAILED  arm64, .* mm: break it" make_in_repo bisect PLATFORM=arm64
@@ -437,6 +441,11 @@ sed -i '/^Area/d' "$repo/harness/mutants/late.patch"
 refuses "late.patch has no Area" make_in_repo mutants
 refuses "unknown MUTANT=lost" make_in_repo mutants MUTANT=lost
 refuses "unknown PLATFORM=lost" make_in_repo mutants PLATFORM=lost
+
+# --- lanes
+is "each platform is in one lane" \
+	"$(for lane in "${LANES[@]}"; do platforms_of "$lane"; done | sort)" \
+	"$(platform_names | sort)"
 
 # --- what check counts
 for script in test versions lint tree docs stress; do

@@ -23,7 +23,7 @@
 
 #define MAX_ARGS	16
 /* Of one program, in an emulator. */
-#define TIMEOUT		600
+#define TIMEOUT		1200
 
 static void set(const char *file, const char *value)
 {

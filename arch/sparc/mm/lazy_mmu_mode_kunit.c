@@ -133,12 +133,21 @@ static void lazy_write(unsigned int page, unsigned long value)
 	barrier();
 }
 
+/*
+ * Nobody else changes these page tables, also not the interrupts that do while a
+ * case waits for them. So all that their lock has to do is disable preemption.
+ */
+static void lazy_set_pte(struct lazy_mm *lazy, unsigned int page, pte_t pte)
+{
+	preempt_disable();
+	set_pte_at(lazy->mm, lazy_addr(page), lazy->ptes + page, pte);
+	preempt_enable();
+}
+
 /* An update that leaves a page mapped as it is. */
 static void lazy_update_in(struct lazy_mm *lazy, unsigned int page)
 {
-	pte_t *ptep = lazy->ptes + page;
-
-	set_pte_at(lazy->mm, lazy_addr(page), ptep, *ptep);
+	lazy_set_pte(lazy, page, lazy->ptes[page]);
 }
 
 static void lazy_update(unsigned int page)
@@ -149,16 +158,14 @@ static void lazy_update(unsigned int page)
 /* An update that makes an address read lazy_value(page + LAZY_REMAP). */
 static void lazy_remap(unsigned int page)
 {
-	set_pte_at(lazy_mm.mm, lazy_addr(page), lazy_mm.ptes + page,
-		   lazy_old_ptes[page + LAZY_REMAP]);
+	lazy_set_pte(&lazy_mm, page, lazy_old_ptes[page + LAZY_REMAP]);
 }
 
 /* Each page must be where it was when the mm goes. */
 static void lazy_restore(void)
 {
 	for (unsigned int i = 0; i < LAZY_USED_PAGES; i++)
-		set_pte_at(lazy_mm.mm, lazy_addr(i), lazy_mm.ptes + i,
-			   lazy_old_ptes[i]);
+		lazy_set_pte(&lazy_mm, i, lazy_old_ptes[i]);
 }
 
 static struct lazy_batch lazy_look(void)
@@ -455,7 +462,9 @@ static void lazy_update_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	pmd_t *pmdp = pmd_off(mm, addr);
 
+	preempt_disable();
 	set_pmd_at(mm, addr, pmdp, *pmdp);
+	preempt_enable();
 }
 
 static void update_of_a_pmd_collects_each_page_below(struct kunit *test)
