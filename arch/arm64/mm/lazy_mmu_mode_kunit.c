@@ -714,10 +714,12 @@ static void kasan_unmaps_shadow_in_pauses(struct kunit *test)
 
 /*
  * Maps device memory that nobody is going to access, twice at one address. The
- * first time may find tables there in the place of blocks, and replace them.
+ * first time the tables may still have to be allocated.
  */
-static void lazy_ioremap(struct kunit *test, phys_addr_t phys, size_t size, int shift)
+static void ioremap_of_pages_is_one_batch_a_table(struct kunit *test)
 {
+	const phys_addr_t phys = PFN_PHYS(max_pfn) + PAGE_SIZE;
+	const size_t size = LAZY_NR_PAGES * PAGE_SIZE;
 	void __iomem *first, *second;
 	unsigned int nr_batches;
 
@@ -738,33 +740,7 @@ static void lazy_ioremap(struct kunit *test, phys_addr_t phys, size_t size, int 
 	if (first != second)
 		kunit_skip(test, "no address came twice, others allocate too");
 	KUNIT_EXPECT_EQ(test, nr_batches,
-			lazy_nr_entries((void __force *)second, size, shift));
-}
-
-static void ioremap_of_pages_is_one_batch_a_table(struct kunit *test)
-{
-	lazy_ioremap(test, PFN_PHYS(max_pfn) + PAGE_SIZE, LAZY_NR_PAGES * PAGE_SIZE,
-		     PMD_SHIFT);
-}
-
-static void ioremap_of_blocks_is_one_batch_a_table(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_ARM64_4K_PAGES))
-		kunit_skip(test, "a block is larger than this test should map");
-
-	lazy_ioremap(test, ALIGN(PFN_PHYS(max_pfn), PMD_SIZE), 4 * PMD_SIZE, PUD_SHIFT);
-}
-
-static void ioremap_of_large_blocks_is_one_batch_a_table(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_ARM64_4K_PAGES))
-		kunit_skip(test, "there are no blocks at this level");
-	if (!pgtable_l4_enabled())
-		kunit_skip(test, "this level is swapper_pg_dir, which never waits");
-	if (IS_ENABLED(CONFIG_KASAN_VMALLOC))
-		kunit_skip(test, "the shadow of large blocks takes too much memory");
-
-	lazy_ioremap(test, ALIGN(PFN_PHYS(max_pfn), PUD_SIZE), 2 * PUD_SIZE, P4D_SHIFT);
+			lazy_nr_entries((void __force *)second, size, PMD_SHIFT));
 }
 
 /* Writes its entries by one set_ptes() a table; this range is in two. */
@@ -1351,8 +1327,6 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(kasan_maps_shadow_in_pauses),
 	KUNIT_CASE(kasan_unmaps_shadow_in_pauses),
 	KUNIT_CASE(ioremap_of_pages_is_one_batch_a_table),
-	KUNIT_CASE(ioremap_of_blocks_is_one_batch_a_table),
-	KUNIT_CASE(ioremap_of_large_blocks_is_one_batch_a_table),
 	KUNIT_CASE(vmap_page_range_maps_each_page),
 	KUNIT_CASE(set_ptes_counts_page_frames),
 	KUNIT_CASE(copy_of_page_tables_maps_the_same_pages),
