@@ -57,11 +57,15 @@ touch "$PASSED"
 	if [ "${1:-}" ]; then
 		lane 0 "$1"
 	else
+		lanes=()
 		for number in "${!LANES[@]}"; do
 			# shellcheck disable=SC2046 # a list
 			lane "$number" $(platforms_of "${LANES[number]}" | grep -xF "$names") &
+			lanes+=($!)
 		done
-		wait
+		for pid in "${lanes[@]}"; do
+			wait "$pid" || die "a lane did not come to its end"
+		done
 	fi
 } | tee "$TMP/said"
 echo "$(grep -c ^ok "$TMP/said" || :) passed, $(grep -c ^FAILED "$TMP/said" || :) failed"
