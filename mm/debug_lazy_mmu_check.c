@@ -282,6 +282,12 @@ bool lazy_mmu_check_sleep(unsigned long ip)
 	return true;
 }
 
+/* A section that was opened in a pause is not in the counts. */
+static bool lazy_mmu_is_open(void)
+{
+	return current->lazy_mmu_state.counts || current->lazy_mmu_check.nr_sections;
+}
+
 /**
  * lazy_mmu_check_exit_to_user() - Check a task that returns to user space
  *
@@ -290,7 +296,7 @@ bool lazy_mmu_check_sleep(unsigned long ip)
  */
 void lazy_mmu_check_exit_to_user(void)
 {
-	if (unlikely(current->lazy_mmu_state.counts))
+	if (unlikely(lazy_mmu_is_open()))
 		lazy_mmu_report_open(LAZY_MMU_OPEN_AT_USER, _RET_IP_);
 	/* Whoever was to be forgiven something is gone. */
 	lazy_mmu_check_reset(current);
@@ -304,7 +310,7 @@ void lazy_mmu_check_exit_to_user(void)
  */
 void lazy_mmu_check_exit(void)
 {
-	if (unlikely(current->lazy_mmu_state.counts))
+	if (unlikely(lazy_mmu_is_open()))
 		lazy_mmu_report_open(LAZY_MMU_OPEN_AT_EXIT, _RET_IP_);
 }
 

@@ -659,6 +659,23 @@ static void exit_in_a_pause_is_reported(struct kunit *test)
 	lazy_expect_counts(test, 0, 1);
 }
 
+static void lazy_open_in_a_pause(void)
+{
+	lazy_mmu_mode_pause();
+	lazy_open();
+	lazy_mmu_mode_resume();
+}
+
+static void exit_in_a_section_opened_in_a_pause_is_reported(struct kunit *test)
+{
+	lazy_run_peer(test, lazy_open_in_a_pause);
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_EXIT, "lazy_open");
+	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_open);
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_pause);
+	lazy_expect_counts(test, 0, 0);
+}
+
 static void lazy_nothing(void) {}
 
 static void exit_outside_a_section_is_not_reported(struct kunit *test)
@@ -762,6 +779,13 @@ static int lazy_pause_to_user_fn(void *unused)
 	return 0;
 }
 
+static int lazy_hidden_section_to_user_fn(void *unused)
+{
+	lazy_get_killed();
+	lazy_open_in_a_pause();
+	return 0;
+}
+
 static int lazy_nothing_to_user_fn(void *unused)
 {
 	lazy_get_killed();
@@ -795,6 +819,17 @@ static void pause_open_at_return_to_user_space_is_reported(struct kunit *test)
 	lazy_expect_report(test, LAZY_MMU_OPEN_AT_USER, "lazy_begin_pause");
 	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_pause);
 	lazy_expect_counts(test, 0, 1);
+}
+
+static void section_opened_in_a_pause_at_return_to_user_space_is_reported(struct kunit *test)
+{
+	lazy_skip_without_user_check(test);
+
+	lazy_fork(test, lazy_hidden_section_to_user_fn);
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_USER, "lazy_open");
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_pause);
+	lazy_expect_counts(test, 0, 0);
 }
 
 static void return_to_user_space_is_not_reported(struct kunit *test)
@@ -1051,6 +1086,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 
 	KUNIT_CASE(exit_in_a_section_is_reported),
 	KUNIT_CASE(exit_in_a_pause_is_reported),
+	KUNIT_CASE(exit_in_a_section_opened_in_a_pause_is_reported),
 	KUNIT_CASE(exit_outside_a_section_is_not_reported),
 	KUNIT_CASE(death_in_a_section_is_not_reported),
 	KUNIT_CASE(fork_in_a_section_is_reported),
@@ -1058,6 +1094,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(new_task_has_nothing_open),
 	KUNIT_CASE(section_open_at_return_to_user_space_is_reported),
 	KUNIT_CASE(pause_open_at_return_to_user_space_is_reported),
+	KUNIT_CASE(section_opened_in_a_pause_at_return_to_user_space_is_reported),
 	KUNIT_CASE(return_to_user_space_is_not_reported),
 	KUNIT_CASE(nothing_is_forgiven_after_return_to_user_space),
 

@@ -48,8 +48,11 @@ static void handle_flush(void *data, u8 enable_count, u8 pause_count, unsigned l
 static void handle_switch(void *data, bool preempt, struct task_struct *prev,
 			  struct task_struct *next, unsigned int prev_state)
 {
-	/* A section may be preempted, and may wait for a PREEMPT_RT spinlock. */
-	if (preempt || prev_state & TASK_RTLOCK_WAIT)
+	/*
+	 * A section may be preempted, and may wait for a PREEMPT_RT spinlock. The
+	 * task may have got that already, and be runnable again.
+	 */
+	if (preempt || prev_state == TASK_RUNNING || prev_state & TASK_RTLOCK_WAIT)
 		return;
 
 	da_handle_start_event_lazymmu(prev, sleep_lazymmu);
