@@ -15,6 +15,7 @@
 
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
+#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -422,6 +423,37 @@ static void full_batch_starts_over(struct kunit *test)
 	lazy_expect_batch(test, &almost, &lazy_mm, 0, TLB_BATCH_NR - 1);
 	KUNIT_EXPECT_EQ(test, full.nr, 0);
 	lazy_expect_batch(test, &next, &lazy_mm, TLB_BATCH_NR, 1);
+}
+
+static unsigned long lazy_nr_in_flush;
+
+static int lazy_flush_probe(struct kprobe *probe, struct pt_regs *regs)
+{
+	lazy_nr_in_flush = lazy_look().nr;
+
+	return 0;
+}
+
+/* What a task that dies in the flush would leave in the batch. */
+static void batch_is_empty_when_it_is_flushed(struct kunit *test)
+{
+	struct kprobe probe = {
+		.symbol_name = "flush_tsb_user",
+		.pre_handler = lazy_flush_probe,
+	};
+
+	if (!IS_ENABLED(CONFIG_KPROBES))
+		kunit_skip(test, "needs CONFIG_KPROBES");
+	lazy_nr_in_flush = ~0UL;
+	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_update(1);
+	lazy_mmu_mode_disable();
+	unregister_kprobe(&probe);
+
+	KUNIT_EXPECT_EQ(test, lazy_nr_in_flush, 0);
 }
 
 static void update_of_another_mm_starts_a_batch(struct kunit *test)
@@ -1053,6 +1085,7 @@ static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 	KUNIT_CASE(flush_empties_the_batch),
 	KUNIT_CASE(section_goes_on_collecting_after_a_flush),
 	KUNIT_CASE(full_batch_starts_over),
+	KUNIT_CASE(batch_is_empty_when_it_is_flushed),
 	KUNIT_CASE(update_of_another_mm_starts_a_batch),
 	KUNIT_CASE(update_of_another_page_size_starts_a_batch),
 	KUNIT_CASE(update_of_a_pmd_collects_each_page_below),
