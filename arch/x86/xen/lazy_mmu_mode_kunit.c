@@ -398,7 +398,8 @@ static int lazy_ended_peer_fn(void *data)
 	preempt_enable();
 	complete(&peer->is_in);
 	lazy_spin_until_done(&peer->go_on);
-	arch_leave_lazy_mmu_mode();
+	current->lazy_mmu_state.enable_count = 1;
+	lazy_mmu_mode_disable();
 
 	return 0;
 }
