@@ -31,7 +31,7 @@ peer_source() {
 
 	rm -rf "$work"
 	mkdir "$work"
-	tar -C "$PEER" --exclude-vcs --exclude='*.[oa]' --exclude='vmlinux*' -c . |
+	tar -C "$PEER" --exclude-vcs --exclude='*.[oa]' --exclude=vmlinux -c . |
 		tar -C "$work" -x
 	make -s -C "$work" mrproper >/dev/null || die "LINUX_PEER=$PEER cannot be cleaned"
 }

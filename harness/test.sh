@@ -482,6 +482,16 @@ measured peer 3 3 3 3
 report peer || fail "report: $(cat "$TMP/out")"
 is "a third kernel" "$(sed -n 's/^unmap  *//p' "$TMP/out" | tr -s ' ')" "8 4 5 1.250 3"
 works "plot of three" "$ROOT/harness/bench/plot.py" "$TMP/bench/json" "$TMP/bench/svg"
+mkdir "$TMP/bench/peer"
+printf 'mrproper:\n' >"$TMP/bench/peer/Makefile"
+touch "$TMP/bench/peer/"{vmlinux,vmlinux.lds.S,main.c,main.o}
+(
+	export HOME_DIR=$TMP/bench PEER=$TMP/bench/peer
+	eval "$(sed -n '/^peer_source() {/,/^}/p' "$ROOT/harness/bench.sh")"
+	peer_source
+)
+is "a copy of its sources" "$(cd "$TMP/bench/linux-peer" && echo *)" \
+	"Makefile main.c vmlinux.lds.S"
 measured series 4 6 5
 complains "series: 3 counts, not 4" report
 sed -i '$d' "$TMP/bench/series.said"
