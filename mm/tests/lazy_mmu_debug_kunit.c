@@ -53,6 +53,13 @@ static noinline void lazy_begin_pause(void)
 	lazy_mmu_mode_pause();
 }
 
+static void lazy_open_in_a_pause(void)
+{
+	lazy_mmu_mode_pause();
+	lazy_open();
+	lazy_mmu_mode_resume();
+}
+
 /* In the function that a test names, or another? */
 static bool lazy_is_in(unsigned long ip, const char *function)
 {
@@ -214,9 +221,7 @@ static noinline void section_closed_in_a_pause_is_reported(struct kunit *test)
 
 static noinline void section_closed_after_its_pause_is_reported(struct kunit *test)
 {
-	lazy_mmu_mode_pause();
-	lazy_open();
-	lazy_mmu_mode_resume();
+	lazy_open_in_a_pause();
 	lazy_mmu_mode_disable();
 
 	lazy_expect_report_in(test, LAZY_MMU_PAUSE_MISMATCH, "lazy_open",
@@ -242,9 +247,7 @@ static void superfluous_disable_in_a_pause_is_reported_once(struct kunit *test)
 static void section_closed_after_its_pause_in_another_is_reported_once(struct kunit *test)
 {
 	lazy_mmu_mode_enable();
-	lazy_mmu_mode_pause();
-	lazy_open();
-	lazy_mmu_mode_resume();
+	lazy_open_in_a_pause();
 	lazy_mmu_mode_disable();
 	lazy_mmu_mode_disable();
 
@@ -657,13 +660,6 @@ static void exit_in_a_pause_is_reported(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_open);
 	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_pause);
 	lazy_expect_counts(test, 0, 1);
-}
-
-static void lazy_open_in_a_pause(void)
-{
-	lazy_mmu_mode_pause();
-	lazy_open();
-	lazy_mmu_mode_resume();
 }
 
 static void exit_in_a_section_opened_in_a_pause_is_reported(struct kunit *test)
