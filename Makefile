@@ -16,7 +16,7 @@ help:
 	@echo 'make apply LINUX=DIR        the series onto a 6.12 git tree of yours, as branch lazy-mmu'
 	@echo 'make lint                   checkpatch, sparse, W=1, kernel-doc, shellcheck [PLATFORM=...]'
 	@echo 'make docs                   the documentation, rendered by Sphinx'
-	@echo 'make bisect                 build and boot every commit (hours; goes on where it stopped)'
+	@echo 'make bisect [PLATFORM=...]  build and boot every commit (hours; goes on where it stopped)'
 	@echo 'make mutants                wrong versions of the series: does a test fail on each?'
 	@echo '                            [PLATFORM=...] [MUTANT=name], of harness/mutants'
 	@echo 'make bench [PLATFORM=...]   what operations cost on stock 6.12 and with the series'

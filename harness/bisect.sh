@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds every commit of branch lazy-mmu on every platform, or on one, boots it
+# Builds every commit of branch lazy-mmu on every platform, or on some, boots it
 # and runs the tests it has. What passed is recorded by content: a second run
 # goes on where the first one stopped, a commit that changes no source of a
 # platform's kernel is not built for it again, and one that leaves the kernel as
 # it was, byte for byte, is not booted again.
 #
-#   bisect.sh [PLATFORM]
+#   bisect.sh ["PLATFORM..."]
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -55,7 +55,8 @@ done
 touch "$PASSED"
 {
 	if [ "${1:-}" ]; then
-		lane 0 "$1"
+		# shellcheck disable=SC2086 # a list
+		lane 0 $1
 	else
 		lanes=()
 		for number in "${!LANES[@]}"; do

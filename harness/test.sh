@@ -397,6 +397,9 @@ works "bisect" make_in_repo bisect PLATFORM=arm64
 is "tries each commit" "$(tail -n 1 "$TMP/out")" "2 passed, 0 failed"
 works "bisect again" make_in_repo bisect PLATFORM=arm64
 is "goes on where it stopped" "$(grep -c '(before)$' "$TMP/out")" 2
+complains "^FAILED  sparc64, " make_in_repo bisect PLATFORM="arm64 sparc64"
+is "tries both, and no other" "$(grep passed, "$TMP/out")" "2 passed, 2 failed"
+complains "unknown PLATFORM=nowhere" make_in_repo bisect PLATFORM="arm64 nowhere"
 complains "^FAILED  sparc64, " make_in_repo bisect
 is "tries each platform but debug kernels" \
 	"$(sed -nE 's/^(ok|FAILED) *([a-z0-9_]*), .*/\2/p' "$TMP/out" | sort)" \
