@@ -48,26 +48,22 @@ lane() {
 }
 
 # The debug kernels compile what arm64's does, and more slowly.
-names=${1:-$(platform_names | grep -vE '_(debug|kasan)$')}
+# shellcheck disable=SC2086 # a list
+names=$(printf '%s\n' ${1:-$(platform_names | grep -vE '_(debug|kasan)$')})
 for name in $names; do
 	"$ROOT/harness/kunit.sh" config "$name"
 done
 touch "$PASSED"
 {
-	if [ "${1:-}" ]; then
-		# shellcheck disable=SC2086 # a list
-		lane 0 $1
-	else
-		lanes=()
-		for number in "${!LANES[@]}"; do
-			# shellcheck disable=SC2046 # a list
-			lane "$number" $(platforms_of "${LANES[number]}" | grep -xF "$names") &
-			lanes+=($!)
-		done
-		for pid in "${lanes[@]}"; do
-			wait "$pid" || die "a lane did not come to its end"
-		done
-	fi
+	lanes=()
+	for number in "${!LANES[@]}"; do
+		# shellcheck disable=SC2046 # a list
+		lane "$number" $(platforms_of "${LANES[number]}" | grep -xF "$names") &
+		lanes+=($!)
+	done
+	for pid in "${lanes[@]}"; do
+		wait "$pid" || die "a lane did not come to its end"
+	done
 } | tee "$TMP/said"
 echo "$(grep -c ^ok "$TMP/said" || :) passed, $(grep -c ^FAILED "$TMP/said" || :) failed"
 ! grep -q ^FAILED "$TMP/said"
