@@ -24,7 +24,9 @@ END = 'compare: end'
 TAP = re.compile(r'\s*(not ok|ok) \d+ *-? *(.*)')
 VMALLOC = re.compile(r'Summary: (\S+) passed: \d+ failed: (\d+)')
 # What differs from run to run.
-VARYING = re.compile(r'0x[0-9a-f]+|\b\d+ ?(ns|us|ms|usec|msec)\b|(?<=Extra pages ).*')
+VARYING = re.compile(r'0x[0-9a-f]+|\b\d+ ?(ns|us|ms|usec|msec)\b|(?<=Extra pages ).*|'
+		     # What a child held that did not exit before it was reaped.
+		     r'\b\d+MB(?= of memory allocations)')
 
 
 def add(results: Dict[str, str], name: str, result: str) -> None:
