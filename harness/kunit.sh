@@ -45,7 +45,7 @@ configured() {
 		--kunitconfig=kernel/trace/rv/monitors/lazymmu \
 		--kunitconfig="$ROOT/harness/configs/common.config" \
 		--kunitconfig="$ROOT/harness/configs/$P_DIR.config" \
-		>"$P_LOG.$command" 2>&1 </dev/null
+		"${P_KUNIT[@]/#/--kconfig_add=}" >"$P_LOG.$command" 2>&1 </dev/null
 }
 
 # What a build needs: packages, the tree, a place.

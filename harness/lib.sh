@@ -104,9 +104,10 @@ platform() {
 	[[ $P_ARCH != um && $P_ARCH != sparc ]] || P_SMP=()
 	P_OUT=$BUILD/$P_DIR
 	P_LOG=$BUILD/log/$1
-	# What make and the kernel are told besides, KUnit's filter and the suite that
-	# it leaves out, and the number of tests that test_vmalloc is to pass.
-	P_MAKE=() P_KERNEL=() P_SUITES='' P_WITHOUT='' P_VMALLOC_TESTS=0
+	# What make and the kernel are told besides, what only the KUnit kernel is
+	# configured with, KUnit's filter and the suite that it leaves out, and the
+	# number of tests that test_vmalloc is to pass.
+	P_MAKE=() P_KERNEL=() P_KUNIT=() P_SUITES='' P_WITHOUT='' P_VMALLOC_TESTS=0
 	# shellcheck source=harness/configs/arm64_debug.args
 	[ ! -f "$ROOT/harness/configs/$1.args" ] || . "$ROOT/harness/configs/$1.args"
 	mkdir -p "$BUILD/log"

@@ -774,6 +774,9 @@ static void written_round(void)
 		if (scan(0, region.nr, &arg, NULL, 0) < 0)
 			fail("lost: PAGEMAP_SCAN: %s", strerror(errno));
 		check_pages(0, region.nr);
+		/* The next write then finds pages that nobody has used. */
+		if (!below(3))
+			do_madvise(0, region.nr, MADV_COLD, OP_COLD);
 		for (i = 0; i < region.nr; i++) {
 			is_written[i] = !below(3);
 			if (is_written[i])
