@@ -123,7 +123,7 @@ TROUBLE='WARNING:|BUG:|Ignoring spurious|Kernel panic|Oops|Internal error'
 TROUBLE+='|Unable to handle kernel|general protection fault|rcu: INFO:|blocked for more than|\(XEN\) .*([Cc]rash|Panic)'
 
 # Suites that provoke such lines.
-PROVOKING='kasan|kfence|slub_test'
+PROVOKING='kasan|kfence|slub_test|lazy_mmu_mode_xen_refused'
 
 # The package with the C library for programs of a platform.
 libc_package() {

@@ -15,6 +15,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/gfp.h>
+#include <linux/io.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -33,11 +34,14 @@
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
 #include <asm/xen/hypervisor.h>
+#include <trace/events/printk.h>
 #include <trace/events/xen.h>
 #include <uapi/linux/sched/types.h>
 #include <xen/xen.h>
 
 #define LAZY_PAGES		64
+/* As many as make one list, and leave room for another. */
+#define LAZY_LIST		24
 #define LAZY_WORKERS		8
 #define LAZY_WORKER_SECONDS	20
 #define LAZY_WORKER_PAGES	8
@@ -57,6 +61,15 @@ static void lazy_probe_flush(void *data, unsigned int mcidx, unsigned int argidx
 {
 	if (mcidx && current == READ_ONCE(lazy_task))
 		lazy_issued++;
+}
+
+/* Reports of multicalls that failed. */
+static unsigned int lazy_reports;
+
+static void lazy_probe_console(void *data, const char *buf, size_t len)
+{
+	if (strnstr(buf, "multicall(s) failed", len))
+		lazy_reports++;
 }
 
 static unsigned long lazy_address(unsigned int i)
@@ -245,6 +258,121 @@ static void updates_wait_with_bottom_halves_disabled(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, waits);
 	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
+}
+
+/* Updates that Xen refuses */
+
+/* The local APIC, which Xen maps for nobody, and what Xen lets dom0 map. */
+#define LAZY_REFUSED_PFN	0xfee00
+#define LAZY_REFUSED_END	0xfef00
+
+static void lazy_write_refused(unsigned int i, pgprot_t prot)
+{
+	set_pte_at(&init_mm, lazy_address(i), lazy_ptes[i],
+		   pfn_pte(LAZY_REFUSED_PFN, prot));
+}
+
+/*
+ * Have all but those of the first nr_refused updates behind position i made that
+ * are queued with them? Two lists, with a TLB flush in between.
+ */
+static void lazy_expect_neighbours(struct kunit *test, unsigned int i,
+				   unsigned int nr_refused, pgprot_t prot)
+{
+	unsigned int wrong = 0, waits;
+
+	lazy_clear(0, LAZY_PAGES);
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	for (unsigned int k = 0; k < LAZY_LIST; k++) {
+		if (k >= i && k < i + nr_refused)
+			lazy_write_refused(k, prot);
+		else
+			lazy_write(k);
+	}
+	flush_tlb_one_user(lazy_address(0));
+	lazy_write(LAZY_LIST);
+	waits = !lazy_visible(0) && !lazy_visible(LAZY_LIST);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	for (unsigned int k = 0; k <= LAZY_LIST; k++)
+		wrong += lazy_visible(k) == (k >= i && k < i + nr_refused);
+
+	KUNIT_EXPECT_TRUE_MSG(test, waits, "no batch");
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "%u refused at %u", nr_refused, i);
+}
+
+static void lazy_expect_all_neighbours(struct kunit *test, pgprot_t prot)
+{
+	static const unsigned int positions[] = { 0, LAZY_LIST / 2, LAZY_LIST - 2, LAZY_LIST - 1 };
+
+	for (int i = 0; i < ARRAY_SIZE(positions); i++)
+		lazy_expect_neighbours(test, positions[i], 1, prot);
+	for (int i = 0; i < ARRAY_SIZE(positions) - 1; i++)
+		lazy_expect_neighbours(test, positions[i], 2, prot);
+	lazy_expect_neighbours(test, 0, LAZY_LIST, prot);
+}
+
+/* The log of the kernel must not show a warning, see harness or dmesg. */
+static void refused_update_spares_its_neighbours(struct kunit *test)
+{
+	unsigned int reports = lazy_reports;
+
+	lazy_expect_all_neighbours(test, PAGE_KERNEL_NOCACHE);
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 0);
+}
+
+/* An update that is late must not overtake one of the same entry. */
+static void refused_update_keeps_the_order(struct kunit *test)
+{
+	unsigned long pfn;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_write_refused(0, PAGE_KERNEL_NOCACHE);
+	set_pte_at(&init_mm, lazy_address(1), lazy_ptes[1],
+		   pfn_pte(0, PAGE_KERNEL));
+	flush_tlb_one_user(lazy_address(1));
+	lazy_write(1);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+	pfn = pte_pfn(ptep_get(lazy_ptes[1]));
+
+	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(lazy_page));
+}
+
+static void ioremap_maps_what_xen_permits(struct kunit *test)
+{
+	void __iomem *addr = ioremap((LAZY_REFUSED_END - 1UL) << PAGE_SHIFT, 2 * PAGE_SIZE);
+	unsigned int level, reports = lazy_reports;
+	bool refused, permitted;
+	pte_t *pte;
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	pte = lookup_address((unsigned long)addr, &level);
+	refused = !pte || pte_none(ptep_get(pte));
+	pte = lookup_address((unsigned long)addr + PAGE_SIZE, &level);
+	permitted = pte && pte_pfn(ptep_get(pte)) == LAZY_REFUSED_END;
+	iounmap(addr);
+
+	KUNIT_EXPECT_TRUE(test, refused);
+	KUNIT_EXPECT_TRUE(test, permitted);
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 0);
+}
+
+/* In user space it is reported, as ever. */
+static void refused_user_update_is_reported(struct kunit *test)
+{
+	unsigned int reports = lazy_reports;
+
+	lazy_expect_neighbours(test, 1, 1, PAGE_SHARED);
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 1);
+}
+
+static void refused_user_update_spares_its_neighbours(struct kunit *test)
+{
+	lazy_expect_all_neighbours(test, PAGE_SHARED);
 }
 
 #ifdef CONFIG_KFENCE
@@ -787,6 +915,10 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(updates_wait_with_bottom_halves_disabled),
 	KUNIT_CASE(kfence_protects_at_once_in_a_section),
 
+	KUNIT_CASE(refused_update_spares_its_neighbours),
+	KUNIT_CASE(refused_update_keeps_the_order),
+	KUNIT_CASE(ioremap_maps_what_xen_permits),
+
 	KUNIT_CASE(update_in_an_interrupt_is_immediate),
 	KUNIT_CASE(interrupt_loses_no_update),
 
@@ -802,6 +934,13 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(dying_task_leaves_no_update_behind),
 
 	KUNIT_CASE_SLOW(kworkers_vmap_and_nest_undisturbed),
+	{}
+};
+
+/* Apart, because their reports are warnings of the kernel. */
+static struct kunit_case lazy_mmu_mode_xen_refused_cases[] = {
+	KUNIT_CASE(refused_user_update_is_reported),
+	KUNIT_CASE(refused_user_update_spares_its_neighbours),
 	{}
 };
 
@@ -831,9 +970,15 @@ static int lazy_mmu_mode_xen_suite_init(struct kunit_suite *suite)
 		ret = register_trace_xen_mc_flush(lazy_probe_flush, NULL);
 	if (ret)
 		goto free_area;
+	ret = register_trace_console(lazy_probe_console, NULL);
+	if (ret)
+		goto unregister;
 
 	return 0;
 
+unregister:
+	unregister_trace_xen_mc_flush(lazy_probe_flush, NULL);
+	tracepoint_synchronize_unregister();
 free_area:
 	free_vm_area(lazy_area);
 free_page:
@@ -848,12 +993,14 @@ static void lazy_mmu_mode_xen_suite_exit(struct kunit_suite *suite)
 	if (!lazy_page)
 		return;
 
+	unregister_trace_console(lazy_probe_console, NULL);
 	unregister_trace_xen_mc_flush(lazy_probe_flush, NULL);
 	tracepoint_synchronize_unregister();
 	lazy_clear(0, LAZY_PAGES);
 	flush_tlb_kernel_range(lazy_address(0), lazy_address(LAZY_PAGES));
 	free_vm_area(lazy_area);
 	__free_page(lazy_page);
+	lazy_page = NULL;
 }
 
 static int lazy_mmu_mode_xen_init(struct kunit *test)
@@ -880,4 +1027,13 @@ static struct kunit_suite lazy_mmu_mode_xen_suite = {
 	.test_cases = lazy_mmu_mode_xen_cases,
 };
 
-kunit_test_suite(lazy_mmu_mode_xen_suite);
+static struct kunit_suite lazy_mmu_mode_xen_refused_suite = {
+	.name = "lazy_mmu_mode_xen_refused",
+	.suite_init = lazy_mmu_mode_xen_suite_init,
+	.suite_exit = lazy_mmu_mode_xen_suite_exit,
+	.init = lazy_mmu_mode_xen_init,
+	.exit = lazy_mmu_mode_xen_exit,
+	.test_cases = lazy_mmu_mode_xen_refused_cases,
+};
+
+kunit_test_suites(&lazy_mmu_mode_xen_suite, &lazy_mmu_mode_xen_refused_suite);
