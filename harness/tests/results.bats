@@ -11,7 +11,7 @@ setup() {
 	mkdir -p "$REPO/harness" "$MEASURED"
 	cp -R "$ROOT/harness/bench" "$ROOT/harness/results.py" "$REPO/harness"
 	mkdir -p "$REPO/results/6.12/bench"
-	cd "$REPO/results/6.12"
+	cd "$REPO/results/6.12" || return
 	cat >kunit.json <<-END
 		{"title": "KUnit cases", "text": [], "total": true, "command": "make check", "rows": [
 		{"platform": "um", "passed": 1000, "skipped": null},
@@ -71,7 +71,7 @@ report() {
 	grep -qxF '| um | 1,000 | – |  |' "$PAGE"
 	grep -qxF '| arm64 | 721 | 2 | a \| b |' "$PAGE"
 	grep -qxF '| all | 1,721 | 2 |  |' "$PAGE"
-	grep -qxF 'These rows are a selection; `make bench` measures more.' "$PAGE"
+	grep -q "^These rows are a selection" "$PAGE"
 	grep -qxF '| map | 4,096 | 1,000 → 1,011 |' "$PAGE"
 	grep -qxF 'Over 1% more instructions than stock: map 4,096.' "$PAGE"
 	grep -qxF '| powerpc | text | 10 | 12 | 2 |' "$PAGE"
