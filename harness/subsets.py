@@ -220,7 +220,7 @@ def wrong_with(kernel: Path, mails: list[Path], want: list[str]) -> str:
 			      env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
 			      stderr=subprocess.STDOUT, check=False)
 	if done.returncode:
-		tree.run('git', '-C', kernel, 'am', '--abort', env=env)
+		tree.run('git', '-C', kernel, *WHO, 'am', '--abort', env=env)
 		return ' '.join(line for line in tree.decode(done.stdout).split('\n')
 				if re.match('Patch failed|error', line)) or 'git am fails'
 	now = places(tree.run('git', '-C', kernel, 'diff', '-U0', '--no-renames', 'base', 'HEAD', env=env))
@@ -248,8 +248,13 @@ def check() -> None:
 	mails: dict[str, list[Path]] = {}
 	want: dict[str, list[str]] = {}
 	members: set[str] = set()
-	for subset in chosen:
-		head = tree.make_commits(repo, base, series, series.mails_of(subset.topics))
+	for subset in list(chosen):
+		try:
+			head = tree.make_commits(repo, base, series, series.mails_of(subset.topics))
+		except Error as error:
+			count(f'{subset.name} on the base', str(error))
+			chosen.remove(subset)
+			continue
 		out = Path(tree.TMP, 'subset', subset.name)
 		tree.write_series(out, subset.topics, series)
 		mails[subset.name] = [out / name for name in tree.read(out / 'series').split()]

@@ -185,6 +185,16 @@ def import_base() -> str:
 	shutil.rmtree(new, ignore_errors=True)
 	new.mkdir(parents=True)
 	try:
+		version = unpack_base(source, new)
+		print(f'importing Linux {version} into {named(TREE)}', flush=True)
+		return commit_base(new, version)
+	finally:
+		shutil.rmtree(new, ignore_errors=True)
+
+
+def unpack_base(source: Path, new: Path) -> str:
+	"""Returns the version."""
+	try:
 		run('tar', '-xf', source, '--strip-components=1', '-C', new)
 	except GitError:
 		raise Error(f'{source} does not unpack') from None
@@ -199,8 +209,10 @@ def import_base() -> str:
 	if ignore.is_file():
 		write(ignore, re.sub(r'#\n# Debian packaging: ignore everything.*',
 				     '!.kunitconfig\n', read(ignore), flags=re.S))
+	return version
 
-	print(f'importing Linux {version} into {named(TREE)}', flush=True)
+
+def commit_base(new: Path, version: str) -> str:
 	exists = TREE.exists()
 	env = dict(NO_CONFIG)
 	if exists:
@@ -220,7 +232,6 @@ def import_base() -> str:
 	base = run('git', f'--git-dir={git_dir}', 'commit-tree', '-m', f'Linux {version}', tree,
 		   env=env).strip()
 	if exists:
-		shutil.rmtree(new)
 		return base
 	git(new, 'update-ref', f'refs/heads/{BRANCH}', base)
 	git(new, 'tag', 'base', base)
@@ -491,7 +502,8 @@ def first_states(repo: Scratch, series: Series) -> dict[str, Entry]:
 			repo.apply(sections, '-R')
 		except GitError as error:
 			raise Error(f'{series.patches}/{mail.name} is not in the files as they stand: '
-				    f'{why_not(error)}') from None
+				    f'{why_not(error)}; such an edit has to be made in '
+				    f'{named(TREE)}') from None
 		if mail.files:
 			now = repo.index()
 			first.update((name, now[name]) for name in mail.files)
@@ -1001,7 +1013,7 @@ def write_series(out: Path, topics: list[str], series: Series) -> int:
 			if sections:
 				text += f'---\n{repo.git("apply", "--stat", "--summary", text=diffs[-1])}\n{diffs[-1]}'
 			order.append(f'{topic}/{number:04}-{mail.title}.patch')
-			write(out / order[-1], text + '\n')
+			write(out / order[-1], text)
 		# Not *.patch: git am must not meet it.
 		write(out / topic / '0000-cover-letter.txt',
 		      cover_letter(repo, series, topic, covers, ''.join(diffs)))
