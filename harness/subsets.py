@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 # No files beside the scripts.
 sys.dont_write_bytecode = True
+import patches
+from patches import Error, GitError, Mail, Scratch, Series
 import tree
-from tree import Error, GitError, Mail, Scratch, Series
 
-ATTRIBUTES = '*.c diff=cpp\n*.h diff=cpp\n'
 WHO = ('-c', 'user.name=x', '-c', 'user.email=x@localhost')
 
 
@@ -34,23 +34,23 @@ class Subset(NamedTuple):
 
 
 def subsets(series: Series) -> list[Subset]:
-	path, result = tree.ROOT / tree.PATCHES / 'subsets', []
-	for line in tree.read(path).split('\n') if path.is_file() else []:
+	path, result = patches.ROOT / patches.PATCHES / 'subsets', []
+	for line in patches.read(path).split('\n') if path.is_file() else []:
 		line = line.partition('#')[0].strip()
 		if not line:
 			continue
 		parts = [part.strip() for part in line.split(':')]
 		if len(parts) != 3 or not parts[0] or not parts[1]:
-			raise Error(f'{tree.named(path)}: "{line}" is not "name: topics: platforms"')
+			raise Error(f'{patches.named(path)}: "{line}" is not "name: topics: platforms"')
 		if parts[0] in [subset.name for subset in result]:
-			raise Error(f'{tree.named(path)} lists {parts[0]} twice')
+			raise Error(f'{patches.named(path)} lists {parts[0]} twice')
 		try:
 			topics = series.select(parts[1])
 		except Error as error:
-			raise Error(f'{tree.named(path)}: {parts[0]}: {error}') from None
+			raise Error(f'{patches.named(path)}: {parts[0]}: {error}') from None
 		result.append(Subset(parts[0], topics, parts[2].split()))
 	if not result:
-		raise Error(f'{tree.named(path)} lists no subset')
+		raise Error(f'{patches.named(path)} lists no subset')
 	return result
 
 
@@ -76,7 +76,7 @@ def defined(series: Series, mails: Iterable[Mail]) -> tuple[set[str], set[str]]:
 				symbols |= configs('\n'.join(added))
 		for name in mail.files:
 			if is_kconfig(name):
-				symbols |= configs(tree.read(series.root / name))
+				symbols |= configs(patches.read(series.root / name))
 	return symbols, files
 
 
@@ -147,19 +147,19 @@ class Archive:
 	"""The versions of the base's package that Debian's archive has."""
 
 	def __init__(self, members: Iterable[str]) -> None:
-		fields = tree.base_fields()
+		fields = patches.base_fields()
 		self.package, self.tried = fields['Package'], fields.get('Tried', '').split()
-		self.cache = tree.BUILD / 'cache'
+		self.cache = patches.BUILD / 'cache'
 		self.cache.mkdir(parents=True, exist_ok=True)
 		# Only these files are unpacked.
-		self.members = Path(tree.TMP, 'members')
-		tree.write(self.members, ''.join(f'{self.package}/{name}\n' for name in sorted({*members, 'Makefile'})))
+		self.members = Path(patches.TMP, 'members')
+		patches.write(self.members, ''.join(f'{self.package}/{name}\n' for name in sorted({*members, 'Makefile'})))
 		self.installed = self.ask('dpkg-query', '-W', '-f', '${Version}', self.package)
 
 	@staticmethod
 	def ask(*command: str) -> str:
 		try:
-			return tree.run(*command).strip()
+			return patches.run(*command).strip()
 		except (GitError, OSError):
 			return ''
 
@@ -176,7 +176,7 @@ class Archive:
 			raise Error(f'apt-cache knows no {self.package}; as root: apt-get update')
 		for version in self.tried:
 			if not any(other.startswith(f'{version}-') for other in result):
-				tree.note(f'{version} is no longer in the archive, and was not tried')
+				patches.note(f'{version} is no longer in the archive, and was not tried')
 		return sorted(set(result), key=lambda version: [int(n) for n in re.findall(r'\d+', version)])
 
 	def unpack(self, version: str) -> Path:
@@ -188,21 +188,21 @@ class Archive:
 		else:
 			command, source = 'dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/src/$2.tar.xz"', deb
 			if not deb.is_file():
-				tree.run('env', '-C', self.cache, 'apt-get', 'download', '-qq', '-o',
+				patches.run('env', '-C', self.cache, 'apt-get', 'download', '-qq', '-o',
 					 'APT::Sandbox::User=root', f'{self.package}={version}')
-		tree.run('rm', '-rf', out)
+		patches.run('rm', '-rf', out)
 		out.mkdir()
 		# Some files may be missing there: git am says which.
 		self.ask('bash', '-c', f'{command} | tar -xJ -C "$3" --strip-components=1 --occurrence=1 -T "$4"',
 			 'bash', str(source), self.package, str(out), str(self.members))
 		if not (out / 'Makefile').is_file():
 			raise Error('it does not unpack')
-		env = tree.NO_CONFIG
-		tree.run('git', 'init', '-q', out, env=env)
-		tree.write(out / '.git/info/attributes', ATTRIBUTES)
-		tree.run('git', '-C', out, 'add', '-A', '-f', env=env)
-		tree.run('git', '-C', out, *WHO, 'commit', '-qm', version, env=env)
-		tree.run('git', '-C', out, 'tag', 'base', env=env)
+		env = patches.NO_CONFIG
+		patches.run('git', 'init', '-q', out, env=env)
+		patches.write(out / '.git/info/attributes', patches.ATTRIBUTES)
+		patches.run('git', '-C', out, 'add', '-A', '-f', env=env)
+		patches.run('git', '-C', out, *WHO, 'commit', '-qm', version, env=env)
+		patches.run('git', '-C', out, 'tag', 'base', env=env)
 		return out
 
 
@@ -214,16 +214,16 @@ def places(diff: str) -> list[str]:
 
 def wrong_with(kernel: Path, mails: list[Path], want: list[str]) -> str:
 	"""Why mails do not do on a kernel what they do on the base; nothing if they do."""
-	env = tree.NO_CONFIG
-	tree.run('git', '-C', kernel, 'checkout', '-q', '-f', '--detach', 'base', env=env)
+	env = patches.NO_CONFIG
+	patches.run('git', '-C', kernel, 'checkout', '-q', '-f', '--detach', 'base', env=env)
 	done = subprocess.run(['git', '-C', str(kernel), *WHO, 'am', '-q', *map(str, mails)],
 			      env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
 			      stderr=subprocess.STDOUT, check=False)
 	if done.returncode:
-		tree.run('git', '-C', kernel, *WHO, 'am', '--abort', env=env)
-		return ' '.join(line for line in tree.decode(done.stdout).split('\n')
+		patches.run('git', '-C', kernel, *WHO, 'am', '--abort', env=env)
+		return ' '.join(line for line in patches.decode(done.stdout).split('\n')
 				if re.match('Patch failed|error', line)) or 'git am fails'
-	now = places(tree.run('git', '-C', kernel, 'diff', '-U0', '--no-renames', 'base', 'HEAD', env=env))
+	now = places(patches.run('git', '-C', kernel, 'diff', '-U0', '--no-renames', 'base', 'HEAD', env=env))
 	for line, other in zip(now + [''], want + ['']):
 		if line != other:
 			return f'a hunk is in another function than on the base: {line}'
@@ -240,24 +240,24 @@ def check() -> None:
 		passed, failed = passed + (not wrong), failed + bool(wrong)
 		print(f'FAILED {what}: {wrong}' if wrong else f'ok {what}', flush=True)
 
-	tree.library('need', 'git', 'xz-utils', 'dpkg', 'apt')
+	patches.library('need', 'git', 'xz-utils', 'dpkg', 'apt')
 	tree.cmd_tree(argparse.Namespace())
 	series = Series()
-	chosen, base, repo = subsets(series), tree.need_tree(), Scratch(tree.TREE)
+	chosen, base, repo = subsets(series), tree.need_tree(), Scratch(patches.TREE)
 	series.load()
 	mails: dict[str, list[Path]] = {}
 	want: dict[str, list[str]] = {}
 	members: set[str] = set()
 	for subset in list(chosen):
 		try:
-			head = tree.make_commits(repo, base, series, series.mails_of(subset.topics))
+			head = patches.make_commits(repo, base, series, series.mails_of(subset.topics))
 		except Error as error:
 			count(f'{subset.name} on the base', str(error))
 			chosen.remove(subset)
 			continue
-		out = Path(tree.TMP, 'subset', subset.name)
-		tree.write_series(out, subset.topics, series)
-		mails[subset.name] = [out / name for name in tree.read(out / 'series').split()]
+		out = Path(patches.TMP, 'subset', subset.name)
+		patches.write_series(out, subset.topics, series)
+		mails[subset.name] = [out / name for name in patches.read(out / 'series').split()]
 		want[subset.name] = places(repo.git('diff', '-U0', '--no-renames', base, head))
 		members.update(repo.git('diff', '--name-only', '-z', '--no-renames', '--diff-filter=a',
 					base, head).split('\0')[:-1])
@@ -288,4 +288,4 @@ if __name__ == '__main__':
 	parser = argparse.ArgumentParser(description=__doc__,
 					 formatter_class=argparse.RawDescriptionHelpFormatter)
 	parser.add_argument('command', nargs='?', choices=('check', 'commits'), default='check')
-	tree.main({'check': check, 'commits': commits}[parser.parse_args().command])
+	patches.main({'check': check, 'commits': commits}[parser.parse_args().command])
