@@ -5,6 +5,15 @@ mails, and commits in a repository that has the base.
 A file that the kernel lacks stands whole in the repository, as the last commit
 leaves it. Its earlier states are that one without the hunks of the mails that
 come later.
+
+	patches/BASE/base		Base: the version that the mails are made on; Package:
+					Debian's; Tried: other versions
+	patches/BASE/series		a line a mail, in order: its name, -U1 for less context,
+					the files that it adds
+	patches/BASE/TOPIC/cover	Subject:, Needs: topics, To:, a blank line, text
+	patches/BASE/TOPIC/*.patch	mails without the files that they add
+	patches/BASE/final/*.diff	what git diff -W has of files that the base has
+	patches/BASE/subsets		see subsets.py
 """
 
 from collections.abc import Callable, Iterable
@@ -603,6 +612,8 @@ def fail(text: str) -> NoReturn:
 
 def main(work: Callable[[], None]) -> None:
 	"""Calls work(), and says in one line what it raises."""
+	for stream in (sys.stdout, sys.stderr):
+		stream.reconfigure(encoding='utf-8', errors='surrogateescape')
 	try:
 		if BASE not in bases():
 			raise Error(f'there is no patches/{BASE}; BASE is one of: {" ".join(bases())}')
@@ -611,5 +622,9 @@ def main(work: Callable[[], None]) -> None:
 		fail(str(error))
 	except GitError as error:
 		fail(' '.join(str(error).split()) or 'git fails')
+	except subprocess.CalledProcessError as error:
+		fail(f'{" ".join(error.cmd[:2])} fails')
+	except OSError as error:
+		fail(str(error))
 	except KeyboardInterrupt:
 		sys.exit(130)

@@ -582,3 +582,13 @@ Signed-off-by: Ada <ada@test.example>"
 @test "an unknown command" {
 	complains "invalid choice: 'trees'" tool trees
 }
+
+@test "a file that cannot be written" {
+	three
+	echo x >>"$TREE/mm/more.c"
+	git -C "$TREE" commit -qa --amend --no-edit
+	cover 60-debug
+	echo x >>"$TREE/mm/memory.c"
+	commit "mm: a title of $(printf '%0250d' 1) digits" "Topic: 60-debug"
+	refuses "File name too long" tool save
+}
