@@ -10,7 +10,6 @@ CONFIG_SERIAL_SUNSU=y
 CONFIG_SERIAL_SUNSU_CONSOLE=y''',
 			   qemu_arch='sparc64',
 			   kernel_path='arch/sparc/boot/image',
-			   kernel_command_line='console=ttyS0',
 			   # OpenBIOS cannot reboot a sun4u.
-			   kunit_shutdown='poweroff',
+			   kernel_command_line='console=ttyS0 kunit_shutdown=poweroff',
 			   extra_qemu_params=[])
