@@ -1,59 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every command of this repository; the work is in harness/.
+# Every command of this repository. The work is in harness/, where variables arrive
+# by the environment.
 
 MAKEFLAGS += --no-print-directory
-SHELL := /bin/bash
 
-help:
-	@echo 'make run [PLATFORM=arm64]   build and boot, then print what each call reaches'
-	@echo 'make check                  everything there is to check, on every platform;'
-	@echo '                            ends in "N passed, N failed": KUnit cases and steps'
-	@echo 'make kunit PLATFORM=...     one platform'"'"'s KUnit tests [FILTER=suite.test]'
-	@echo 'make tree                   build/linux: tag base, and the series as branch lazy-mmu'
-	@echo 'make save                   branch lazy-mmu back to patches/ and the in-tree files'
-	@echo 'make series                 build/series: complete patches and a cover letter, to mail'
-	@echo 'make apply LINUX=DIR        the series onto a 6.12 git tree of yours, as branch lazy-mmu'
-	@echo 'make lint                   checkpatch, sparse, W=1, kernel-doc, shellcheck [PLATFORM=...]'
-	@echo 'make docs                   the documentation, rendered by Sphinx'
-	@echo 'make bisect [PLATFORM=...]  build and boot every commit (hours; goes on where it stopped)'
-	@echo 'make mutants                wrong versions of the series: does a test fail on each?'
-	@echo '                            [PLATFORM=...] [MUTANT=name], of harness/mutants'
-	@echo 'make bench [PLATFORM=...]   what operations cost on stock 6.12 and with the series'
-	@echo '                            [COMMIT=...] [LINUX_PEER=DIR], another kernel besides'
-	@echo 'make compare PLATFORM=...   the kernel'"'"'s own tests, on stock 6.12 and with the series'
-	@echo 'make stress [PLATFORM=...]  all that opens sections, at once, in a kernel that looks on'
-	@echo '                            [SECONDS=60] [SEED=...]; the seed of a failure replays it'
-	@echo 'make clean                  remove build/, unless it holds work that is not saved'
-	@echo
-	@echo 'PLATFORM is one of: $(shell sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' harness/platforms)'
-	@echo 'LINUX_TARBALL=FILE takes another linux-6.12.y tarball than that of'
-	@echo "Debian's package linux-source-6.12."
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 } \
+		/^## / { print substr($$0, 4) }' Makefile
+	@echo "PLATFORM is one of: $$(cd platforms && ls -d -- */platform | sed 's,/platform,,; /^common$$/d' | tr '\n' ' ')"
 
-run: PLATFORM ?= arm64
-run:
-	@harness/kunit.sh run '$(PLATFORM)'
-kunit:
-	@harness/kunit.sh kunit '$(PLATFORM)' '$(FILTER)'
-check:
+run: export PLATFORM := $(or $(PLATFORM),arm64)
+run: ## builds and boots, then prints which hook each call reaches [PLATFORM=arm64]
+	@harness/kunit.sh run
+kunit: ## KUnit tests on a platform: PLATFORM=... [FILTER=suite.test]
+	@harness/kunit.sh kunit
+shell: ## a shell in that kernel: PLATFORM=... [GDB=1: waits for a debugger]
+	@harness/kunit.sh shell
+check: ## everything, on every platform; ends in "N passed, N failed"
 	@harness/check.sh
-tree save series verify clean:
-	@harness/tree.sh $@
-apply:
-	@harness/tree.sh apply '$(LINUX)'
-lint:
-	@harness/lint.sh '$(PLATFORM)'
-docs:
+tree: ## build/linux: tag base, and the series as branch lazy-mmu
+save: ## branch lazy-mmu back to patches/ and the in-tree files
+verify: ## whether the repository is what save would write
+series: ## build/series: complete mails with covers [TOPICS="10-fixes 20-core"]
+apply: ## the series onto a git tree of yours, as branch lazy-mmu: LINUX=DIR [TOPICS=...]
+review: ## range-diff with the series of an older commit: FROM=REV
+clean: ## removes build/, unless it holds work that is not saved
+tree save verify series apply review clean:
+	@harness/tree.py $@
+subsets: ## topics by themselves, on every 6.12.y of the archive; some are built and booted
+	@harness/subsets.py
+	@harness/bisect.sh subsets
+lint: ## checkpatch, sparse, W=1, kernel-doc, kunit.py's tests, shellcheck [PLATFORM=...]
+	@harness/lint.sh
+docs: ## the documentation, rendered by Sphinx
 	@harness/docs.sh
-bisect:
-	@harness/bisect.sh '$(PLATFORM)'
-mutants:
-	@harness/mutants.sh '$(PLATFORM)' '$(MUTANT)'
-bench:
-	@harness/bench.sh '$(PLATFORM)' '$(COMMIT)' '$(LINUX_PEER)'
-compare:
-	@harness/compare.sh '$(PLATFORM)'
-stress:
-	@harness/stress.sh '$(PLATFORM)' '$(SECONDS)' '$(SEED)'
+bisect: ## builds and boots every commit, hours; resumes where it stopped [PLATFORM=...]
+	@harness/bisect.sh
+mutants: ## wrong versions of the series: each has to fail a test [PLATFORM=...] [MUTANT=name]
+	@harness/mutants.sh
+bench: ## what operations cost, stock beside the series [PLATFORM=...] [COMMIT=...] [LINUX_PEER=DIR]
+	@harness/bench.sh
+compare: ## the kernel's own tests, on stock and with the series: PLATFORM=...
+	@harness/compare.sh
+stress: ## every section user at once, under all debug checks [PLATFORM=...] [SECONDS=60] [SEED=...]
+	@harness/stress.sh
+test: ## tests of the harness
+	@bats harness/tests
+results: ## results/*/README.md and the plots, from the JSON beside it
+	@harness/results.py
 
-.PHONY: help run kunit check tree save series verify clean apply lint docs bisect mutants bench compare stress
+## BASE=6.12 is the base, a directory of patches/. LINUX_TARBALL=FILE takes another
+## linux-6.12.y tarball than that of Debian's package linux-source-6.12.
+
+.PHONY: help run kunit shell check tree save verify series apply review clean subsets lint docs \
+	bisect mutants bench compare stress test results

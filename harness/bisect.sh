@@ -3,67 +3,97 @@
 #
 # Builds every commit of branch lazy-mmu on every platform, or on some, boots it
 # and runs the tests it has. What passed is recorded by content: a second run
-# goes on where the first one stopped, a commit that changes no source of a
+# resumes where the first one stopped, a commit that changes no source of a
 # platform's kernel is not built for it again, and one that leaves the kernel as
 # it was, byte for byte, is not booted again.
 #
-#   bisect.sh ["PLATFORM..."]
+#   [PLATFORM="NAME..."] bisect.sh            every commit
+#   [PLATFORM="NAME..."] bisect.sh subsets    those of subsets.py, on their platforms
 
-# shellcheck source=harness/lib.sh
-. "$(dirname "$0")/lib.sh"
-# shellcheck source=harness/worktree.sh
-. "$ROOT/harness/worktree.sh"
+# shellcheck source=harness/kernel.sh
+. "$(dirname "$0")/kernel.sh"
 
-worktree bisect
+HOME_DIR=$BUILD/bisect
 PASSED=$HOME_DIR/passed
+# A line for each kernel to boot: what platforms share, platform, commit, name of
+# its logs, title.
+JOBS=$HOME_DIR/jobs
 
-# The kernel that is in the build directory, by its hash.
-image() {
-	sha256sum "$HOME_DIR/$P_DIR"/vmlinux | cut -c-64
+# A commit before the tests has none: then booting without trouble is all.
+boots() {
+	run_tests "$1" "$2" && return
+	grep -qE '^(\[[^]]*\] *)?1\.\.0$' "$2.boot" && check_log "$2"
 }
 
-# lane NUMBER PLATFORM...: with a work tree of its own.
-lane() {
-	local commit title name start content log kernel
+# worker KERNEL: what there is to do in its directory.
+worker() {
+	local work=$HOME_DIR/linux-$SLOT name commit slug title start content log out image
 
-	WORK=$HOME_DIR/linux-$1
+	grep "^$1 " "$JOBS" | while read -r _ name commit slug title; do
+		platform "$name"
+		start=$SECONDS
+		content=$(content "$commit")
+		log=$HOME_DIR/$slug.$name out=$HOME_DIR/$1
+		if grep -qx "$content $name" "$PASSED"; then
+			echo "ok      $name, $title (before)"
+		elif tree_at "$work" "$commit" && build "$OUT/.config" "$work" "$out" "$log.build" &&
+		     image=$(sha256sum "$out/vmlinux" | cut -c-64) &&
+		     { grep -qx "$image $name" "$PASSED" || boots "$out" "$log" >"$log.out" 2>&1; }; then
+			printf '%s\n' "$content $name" "$image $name" >>"$PASSED"
+			echo "ok      $name, $title, $((SECONDS - start)) s"
+		else
+			echo "FAILED  $name, $title; logs: $(named "$log").*"
+		fi
+	done
+}
+
+# jobs_of COMMIT SLUG TITLE PLATFORM...
+jobs_of() {
+	local name
+
+	for name in "${@:4}"; do
+		platform "$name"
+		echo "${P[Kernel]} $name $1 $2 $3"
+	done
+}
+
+all_jobs() {
+	local commit name subset
+
+	if [ "${1:-}" = subsets ]; then
+		"$ROOT/harness/subsets.py" commits >"$TMP/subsets" || die "subsets.py has no commits"
+		while read -r subset commit name; do
+			# shellcheck disable=SC2046,SC2086 # lists
+			jobs_of "$commit" "subset-$subset" "subset $subset" \
+				$(tr ' ' '\n' <<<"$name" | grep -xF "$names" || :)
+		done <"$TMP/subsets"
+		return
+	fi
 	for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
-		title=$(git -C "$TREE" log -1 --format='%h %s' "$commit")
-		for name in "${@:2}"; do
-			platform "$name"
-			start=$SECONDS
-			content=$(content "$commit")
-			log=$HOME_DIR/$(git -C "$TREE" log -1 --format=%f "$commit").$name
-			if grep -qx "$content $name" "$PASSED"; then
-				echo "ok      $name, $title (before)"
-			elif checkout "$commit" && build "$log.build" && kernel=$(image) &&
-			     { grep -qx "$kernel $name" "$PASSED" || boots "$log"; }; then
-				printf '%s\n' "$content $name" "$kernel $name" >>"$PASSED"
-				echo "ok      $name, $title, $((SECONDS - start)) s"
-			else
-				echo "FAILED  $name, $title; logs: ${log#"$ROOT"/}.*"
-			fi
-		done
+		# shellcheck disable=SC2086 # a list
+		jobs_of "$commit" "$(git -C "$TREE" log -1 --format=%f "$commit")" \
+			"$(git -C "$TREE" log -1 --format='%h %s' "$commit")" $names
 	done
 }
 
-# The debug kernels compile what arm64's does, and more slowly.
-# shellcheck disable=SC2086 # a list
-names=$(printf '%s\n' ${1:-$(platform_names | grep -vE '_(debug|kasan)$')})
-for name in $names; do
-	"$ROOT/harness/kunit.sh" config "$name"
-done
+if [ "${1:-}" = worker ]; then
+	worker "$2"
+	exit
+fi
+names=$(chosen bisect)
+mkdir -p "$HOME_DIR"
 touch "$PASSED"
-{
-	lanes=()
-	for number in "${!LANES[@]}"; do
-		# shellcheck disable=SC2046 # a list
-		lane "$number" $(platforms_of "${LANES[number]}" | grep -xF "$names") &
-		lanes+=($!)
-	done
-	for pid in "${lanes[@]}"; do
-		wait "$pid" || die "a lane did not come to its end"
-	done
-} | tee "$TMP/said"
+"$ROOT/harness/tree.py" tree
+all_jobs "${1:-}" >"$JOBS"
+cut -d ' ' -f 1,2 "$JOBS" | sort -u | while read -r kernel name; do
+	[ "$kernel" != "${last:-}" ] || continue
+	last=$kernel
+	platform "$name"
+	configure_tests
+done
+# Two kernels at a time: one boots while the other one compiles.
+cut -d ' ' -f 1 "$JOBS" | sort -u |
+	xargs -r -n 1 -P 2 --process-slot-var=SLOT "$0" worker | tee "$TMP/said"
+[ "$(wc -l <"$TMP/said")" = "$(wc -l <"$JOBS")" ] || die "not every kernel came to its end"
 echo "$(grep -c ^ok "$TMP/said" || :) passed, $(grep -c ^FAILED "$TMP/said" || :) failed"
 ! grep -q ^FAILED "$TMP/said"

@@ -1,95 +1,100 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs every check, goes on after one that fails, and ends in
+# Runs every check, continues after one that fails, and ends in
 # "N passed, N failed". A step that counts by itself, like a platform's KUnit
-# cases, adds what it counted; any other is one. Two lanes of steps run side by
-# side: one boots or thinks on a single CPU while the other one compiles.
+# cases, adds what it counted; any other is one.
 
 # shellcheck source=harness/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# step NAME SCRIPT ARGUMENT...
-step() {
-	local name=$1 log start=$SECONDS status=0 p=0 f=0 s=0 complaints
+# Lines of "passed failed skipped step".
+COUNTS=$BUILD/log/check.counts
+COMPLAINTS='^(error|FAILED|FAIL|not ok)|\[FAILED\]|complains|WARNING|ERROR|BUG:|no test ran'
 
-	log=$BUILD/log/check.$name
-	"$ROOT/harness/$2.sh" "${@:3}" >"$log" 2>&1 </dev/null || status=$?
+# step NAME COMMAND...
+step() {
+	local name=$1 log=$LOGS/check.$1 start=$SECONDS status=0 p=0 f=0 s=0 wrong
+
+	(cd "$ROOT" && "${@:2}") >"$log" 2>&1 </dev/null || status=$?
+	# As kunit.sh and others end, or as bats counts.
 	read -r p f s <<<"$(sed -nE \
 		's/.*\b([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/p' "$log" |
 		tail -n 1)"
-	if [ -z "$p" ]; then
-		p=$((status == 0)) f=$((status != 0))
-	elif [ $status != 0 ] && [ "$f" = 0 ]; then
-		f=1
+	if [ -z "$p" ] && grep -q '^1\.\.[0-9]' "$log"; then
+		s=$(grep -c '^ok .* # skip' "$log" || :)
+		p=$(($(grep -c '^ok ' "$log" || :) - s)) f=$(grep -c '^not ok ' "$log" || :)
 	fi
-	echo "$p $f ${s:-0} $name" >>"$TMP/results"
+	: "${p:=$((status == 0))}" "${f:=0}"
+	[ $status = 0 ] || [ "$f" != 0 ] || f=1
+	echo "$p $f ${s:-0} $name" >>"$COUNTS"
 	if [ "$f" = 0 ]; then
 		echo "ok      $name: $p passed, $((SECONDS - start)) s"
 	else
-		complaints=$(grep -E '^(error|FAILED|FAIL)|\[FAILED\]|complains|WARNING|ERROR|BUG:|did not run|no test ran' \
-			"$log" | head -n 15 | sed 's/^/        /' || :)
-		echo "FAILED  $name: $f failed, $((SECONDS - start)) s; log: build/log/check.$name${complaints:+
-$complaints}"
+		wrong=$(grep -E "$COMPLAINTS" "$log" | head -n 15 | sed 's/^/        /' || :)
+		echo "FAILED  $name: $f failed, $((SECONDS - start)) s; log: $(named "$log")${wrong:+
+$wrong}"
 	fi
 }
 
-# lane: the steps on stdin, a line each, one after the other.
-lane() {
-	local line
-
-	while read -ra line; do
-		step "${line[@]}"
-	done
-}
-
-# platform_steps LANE
-platform_steps() {
+# kernel DIR: the steps of platforms that share it, one after the other.
+kernel() {
 	local name
 
-	for name in $(platforms_of "$1"); do
-		echo "kunit-$name kunit kunit $name"
+	for name in $(platforms_for kunit); do
+		platform "$name"
+		[ "${P[Kernel]}" = "$1" ] || continue
+		export PLATFORM=$name
+		step "kunit-$name" harness/kunit.sh kunit
 		# A short form, with one seed: a failure is to come from a change.
-		case $name in
-		arm64 | x86_64_xen | powerpc | sparc64)
-			echo "stress-$name stress $name 30 1"
-			;;
-		esac
-		[ "$name" != arm64 ] || echo "run kunit run arm64"
+		! platforms_for check-stress | grep -qx "$name" ||
+			step "stress-$name" env SECONDS=30 SEED=1 harness/stress.sh
+		[ "$name" != arm64 ] || step run harness/kunit.sh run
 	done
 }
 
-start=$SECONDS
-mkdir -p "$BUILD/log"
-: >"$TMP/results"
-# Every package at once, so that what follows takes no turns with apt.
-packages=$(for name in $(platform_names); do platform "$name"; echo "$P_PACKAGES $(libc_package)"; done)
-# shellcheck disable=SC2086 # lists of packages
-need git xz-utils $BUILD_PACKAGES $LINT_PACKAGES $DOCS_PACKAGES $packages
+# queue: what may run side by side, the longest first.
+queue() {
+	local name
 
-step tree tree tree
-lane < <(platform_steps "${LANES[0]}") &
-lanes=($!)
-lane < <(
-	platform_steps "${LANES[1]}"
-	echo "harness test"
-	echo "round-trip tree verify"
-	echo "versions versions"
-	echo "docs docs"
-) &
-lanes+=($!)
-for pid in "${lanes[@]}"; do
-	wait "$pid" || echo "0 1 0 lane" >>"$TMP/results"
-done
-# Compiles in the directories of all platforms.
-step lint lint
+	for name in $(platforms_for kunit); do
+		platform "$name"
+		echo "kernel ${P[Kernel]}"
+	done | sort -u
+	for name in "$ROOT"/harness/tests/*.bats; do
+		echo "step $(basename "$name" .bats) bats $(named "$name")"
+	done
+	echo "step round-trip harness/tree.py verify"
+	echo "step subsets harness/subsets.py"
+	echo "step docs harness/docs.sh"
+}
+
+if [ $# -gt 0 ]; then
+	"$@"
+	exit
+fi
+start=$SECONDS
+rm -f "$LOGS/summary"
+: >"$COUNTS"
+unset PLATFORM FILTER TOPICS LINUX FROM COMMIT LINUX_PEER SEED MUTANT GDB
+# Every package at once, so that what follows takes no turns with apt.
+packages=$(for name in $(all_platforms); do platform "$name"; echo "${P[Packages]} ${P[Libc]}"; done)
+# shellcheck disable=SC2086 # lists of packages
+need git xz-utils bats $BUILD_PACKAGES $LINT_PACKAGES $DOCS_PACKAGES $packages
+
+step tree harness/tree.py tree
+# Two workers: one boots or thinks on a single CPU while the other one compiles.
+queue | xargs -P 2 -L 1 "$0" || echo "0 1 0 worker" >>"$COUNTS"
+# These compile in the directories of all platforms.
+step subsets-boot harness/bisect.sh subsets
+step lint harness/lint.sh
 
 read -r passed failed skipped <<<"$(awk \
-	'{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$TMP/results")"
-wrong=$(awk '$2 { print $4 }' "$TMP/results" | one_line)
+	'{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$COUNTS")"
+wrong=$(awk '$2 { print $4 }' "$COUNTS" | one_line)
 echo
-[ ! "$wrong" ] || echo "failed: $wrong; logs: build/log/check.*"
+[ ! "$wrong" ] || echo "failed: $wrong; logs: $(named "$LOGS")/check.*"
 echo "took $(((SECONDS - start) / 60)) minutes"
-[ "$skipped" = 0 ] || echo "$skipped KUnit cases skipped"
-echo "$passed passed, $failed failed" | tee "$BUILD/log/summary"
+[ "$skipped" = 0 ] || echo "$skipped cases skipped"
+echo "$passed passed, $failed failed" | tee "$LOGS/summary"
 [ "$failed" = 0 ]

@@ -8,14 +8,13 @@
 . "$(dirname "$0")/lib.sh"
 
 OUT=$BUILD/docs
-LOG=$BUILD/log/docs
+LOG=$LOGS/docs
 PAGE=mm/lazy_mmu_mode.html
 
 # shellcheck disable=SC2086 # lists of packages
 need git $BUILD_PACKAGES $DOCS_PACKAGES
-"$ROOT/harness/tree.sh" tree
+"$ROOT/harness/tree.py" tree
 need_space 1 "make docs"
-mkdir -p "$BUILD/log"
 # MAINTAINERS has references that are wrong in 6.12 already.
 git -C "$TREE" diff --name-only base lazy-mmu -- :!MAINTAINERS >"$TMP/changed"
 dirs=$(sed -n 's,^Documentation/\(.*\)/[^/]*\.rst$,\1,p' "$TMP/changed" | sort -u | one_line)

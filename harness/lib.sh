@@ -1,19 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
-# Sourced by the scripts beside it: where things are, how they fail and what
-# they need installed.
+# Sourced by the scripts beside it: where things are, how they fail, what they
+# need installed, and what platforms/ says.
 set -eu -o pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
+[ "${BASE:=6.12}" = 6.12 ] || BUILD=$BUILD/$BASE
 TREE=$BUILD/linux
+LOGS=$BUILD/log
 TMP=$(mktemp -d)
 trap 'rm -rf "$TMP"' EXIT
+mkdir -p "$LOGS"
 
 # The caller's make and shell must not reach into kernel builds or git.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES ARCH CROSS_COMPILE CC \
 	KBUILD_OUTPUT KCONFIG_CONFIG GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export LC_ALL=C.UTF-8
+
+# A kernel is the same whenever, wherever and by whom it is built.
+export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_VERSION=1 \
+	KBUILD_BUILD_USER=lazy-mmu KBUILD_BUILD_HOST=localhost
+
+# Debian's ccache has a directory of compilers, ours and the host's. Two traps: what
+# .incbin takes in, such as an initramfs, is not in the compiler's list of headers, so
+# no depend mode. And no base directory, though other clones and work trees would hit
+# with one: it makes paths relative before the compiler can cut srctree off them, in
+# __FILE__, where images then differ by tree, and in the warnings that lint compares.
+use_ccache() {
+	[ -x /usr/bin/ccache ] || return 0
+	PATH=/usr/lib/ccache:$PATH
+	export CCACHE_NODEPEND=1
+	unset CCACHE_BASEDIR CCACHE_DEPEND
+}
+use_ccache
 
 note() {
 	echo "note: $*" >&2
@@ -29,12 +49,22 @@ one_line() {
 	tr '\n' ' ' | sed 's/ *$//'
 }
 
+# A path below the repository, for messages.
+named() {
+	echo "${1#"$ROOT"/}"
+}
+
+# The lines of a file, without comments.
+lines() {
+	grep -vE '^(#|$)' "$1"
+}
+
 # need PACKAGE...: installs what is missing, or says how.
 need() {
 	local package missing=()
 
 	if ! command -v dpkg-query >/dev/null; then
-		note "this is no Debian; be sure to have what these packages hold: $*"
+		note "this is not Debian; be sure to have what these packages hold: $*"
 		return
 	fi
 	for package; do
@@ -45,72 +75,19 @@ need() {
 	[ "$(id -u)" = 0 ] ||
 		die "packages are missing; as root: apt-get install ${missing[*]}"
 	note "installing ${missing[*]}"
-	mkdir -p "$BUILD/log"
 	{ apt-get update && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y --no-install-recommends "${missing[@]}"; } \
-		>"$BUILD/log/apt.log" 2>&1 </dev/null ||
-		die "apt-get could not install ${missing[*]}; see build/log/apt.log"
+		>"$LOGS/apt.log" 2>&1 </dev/null ||
+		die "apt-get could not install ${missing[*]}; log: $(named "$LOGS/apt.log")"
 }
 
 # need_space GIGABYTES WHAT
 need_space() {
 	local free
 
-	mkdir -p "$BUILD"
 	free=$(df --output=avail -BG "$BUILD" | tail -n 1 | tr -dc 0-9)
 	[ "$free" -ge "$1" ] ||
 		die "$2 needs $1 GB of disk below $BUILD, $free GB are free"
-}
-
-# The series of directory $1, one patch a line with its new files.
-series_lines() {
-	[ -f "$1/patches/series" ] || die "there is no patches/series"
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1/patches/series"
-}
-
-# The files that the series adds, as patches/series of directory $1 lists them.
-series_files() {
-	series_lines "$1" | awk '{ for (i = 2; i <= NF; i++) if ($i !~ /^-/) print $i }'
-}
-
-platform_names() {
-	sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$ROOT/harness/platforms"
-}
-
-# Platforms of these architectures may be built and booted side by side: those
-# that share a build directory are in one lane.
-LANES=("arm64 sparc" "um x86_64 powerpc")
-
-# platforms_of LANE
-platforms_of() {
-	local name
-
-	for name in $(platform_names); do
-		platform "$name"
-		[[ " $1 " != *" $P_ARCH "* ]] || echo "$name"
-	done
-}
-
-# platform NAME: sets P_* from its line in harness/platforms.
-platform() {
-	P_NAME=$1
-	read -r _ P_BUILD_ARCH P_RUN_ARCH P_ARCH P_DIR P_CROSS P_SECONDS P_SHOWS \
-		P_PACKAGES <<<"$(sed -n "s/^$1 /& /p" "$ROOT/harness/platforms")"
-	[ "$P_SHOWS" ] || die "unknown PLATFORM=$1; there are: $(platform_names | one_line)"
-	P_CROSS=${P_CROSS#-}
-	P_PACKAGES=${P_PACKAGES#-}
-	# Two CPUs where the emulator has them.
-	P_SMP=(--qemu_args="-smp 2")
-	[[ $P_ARCH != um && $P_ARCH != sparc ]] || P_SMP=()
-	P_OUT=$BUILD/$P_DIR
-	P_LOG=$BUILD/log/$1
-	# What make and the kernel are told besides, what only the KUnit kernel is
-	# configured with, KUnit's filter and the suite that it leaves out, and the
-	# number of tests that test_vmalloc is to pass.
-	P_MAKE=() P_KERNEL=() P_KUNIT=() P_SUITES='' P_WITHOUT='' P_VMALLOC_TESTS=0
-	# shellcheck source=harness/configs/arm64_debug.args
-	[ ! -f "$ROOT/harness/configs/$1.args" ] || . "$ROOT/harness/configs/$1.args"
-	mkdir -p "$BUILD/log"
 }
 
 # What any kernel build takes.
@@ -118,44 +95,89 @@ BUILD_PACKAGES="gcc make flex bison bc libc6-dev libelf-dev libssl-dev cpio perl
 LINT_PACKAGES="sparse shellcheck codespell python3-ply python3-git coccinelle"
 DOCS_PACKAGES="python3-sphinx python3-sphinx-rtd-theme graphviz"
 
-# Lines of a boot log that fail a run, whatever else it says.
-TROUBLE='WARNING:|BUG:|Ignoring spurious|Kernel panic|Oops|Internal error'
-TROUBLE+='|Unable to handle kernel|general protection fault|rcu: INFO:|blocked for more than|\(XEN\) .*([Cc]rash|Panic)'
+# ----------------------------------------------------------------- platforms/
 
-# Suites that provoke such lines.
-PROVOKING='kasan|kfence|slub_test|lazy_mmu_mode_xen_refused'
+declare -A P
 
-# The package with the C library for programs of a platform.
-libc_package() {
-	case $P_ARCH in
-	um | x86_64) echo libc6-dev ;;
-	arm64) echo libc6-dev-arm64-cross ;;
-	powerpc) echo libc6-dev-ppc64-cross ;;
-	sparc) echo libc6-dev-sparc64-cross ;;
-	esac
+# record NAME: adds the keys of platforms/NAME/platform to P.
+record() {
+	local file=$ROOT/platforms/$1/platform key value
+	local -A own=()
+
+	while read -r key value; do
+		[[ $key = *: ]] || die "$(named "$file"): \"$key $value\" is not a \"Key: value\" line"
+		own[${key%:}]+=${own[${key%:}]:+ }$value
+	done < <(lines "$file")
+	if [ "$1" = common ]; then
+		P=()
+	elif [ "${own[Like]:-}" ]; then
+		record "${own[Like]}"
+	else
+		record common
+		for key in Build Run Arch Source Kernel Config; do
+			P[$key]=$1
+		done
+	fi
+	for key in "${!own[@]}"; do
+		[ "$1" = common ] || [ "${P[$key]+known}" ] ||
+			die "$(named "$file"): there is no key $key, see platforms/common/platform"
+		P[$key]=${own[$key]}
+	done
 }
 
-# guest_program SOURCE DIR: the only program of a guest, in DIR, with the list
-# of files that CONFIG_INITRAMFS_SOURCE takes.
-guest_program() {
-	mkdir -p "$2"
-	"${P_CROSS}gcc" -static -O2 -Wall -o "$2/init" "$1" ||
-		die "the program for $P_NAME does not build"
-	{
-		cat "$ROOT/harness/initramfs"
-		echo "file /init $2/init 0755 0 0"
-	} >"$2/initramfs"
+all_platforms() {
+	(cd "$ROOT/platforms" && ls -d -- */platform) | sed 's,/platform$,,' | grep -vx common
 }
 
-# kconfig_add DIR: sets OPTIONS so that kunit.py takes the options in $PARTS, where
-# an architecture may have some of its own, over those of other fragments, and a
-# guest's files from DIR.
-kconfig_add() {
-	local line fragments=("$PARTS/${PARTS##*/}.config")
+# platform NAME: sets P, all that there is to say of it.
+platform() {
+	all_platforms | grep -qxF -- "$1" ||
+		die "unknown PLATFORM=$1; there are: $(all_platforms | one_line)"
+	record "$1"
+	[ "${P[Shows]}" ] || die "platforms/$1/platform has no Shows:"
+	P[Name]=$1
+	# Where its kernel is built, and what its logs begin with.
+	OUT=$BUILD/${P[Kernel]}
+	LOG=$LOGS/$1
+}
 
-	[ ! -f "$PARTS/$P_ARCH.config" ] || fragments+=("$PARTS/$P_ARCH.config")
-	OPTIONS=(--kconfig_add="CONFIG_INITRAMFS_SOURCE=\"$1/initramfs\"")
-	while read -r line; do
-		OPTIONS+=(--kconfig_add="$line")
-	done < <(cat "${fragments[@]}" | grep ^CONFIG_)
+# platforms_for COMMAND [all]: those that take part; all: also those that have to be
+# named.
+platforms_for() {
+	local name
+
+	for name in $(all_platforms); do
+		platform "$name"
+		[ "${P[Not-${1#check-}]:-}" ] || { [[ " ${P[When-named]} " = *" $1 "* ]] && [ ! "${2:-}" ]; } ||
+			echo "$name"
+	done
+}
+
+# takes_part COMMAND: dies with the reason if the platform does not.
+takes_part() {
+	[ ! "${P[Not-$1]}" ] ||
+		die "PLATFORM=${P[Name]} has no $1: ${P[Not-$1]}; there are: $(platforms_for "$1" all | one_line)"
+}
+
+# chosen COMMAND: the platforms that PLATFORM names, or all that take part.
+chosen() {
+	local name
+
+	for name in ${PLATFORM:-$(platforms_for "$1")}; do
+		platform "$name"
+		takes_part "$1"
+		echo "$name"
+	done
+}
+
+# fragments KIND...: the platform's, and those of all.
+fragments() {
+	local kind dir
+
+	for kind; do
+		for dir in common ${P[Config]}; do
+			[ ! -f "$ROOT/platforms/$dir/$kind.config" ] ||
+				echo "$ROOT/platforms/$dir/$kind.config"
+		done
+	done
 }

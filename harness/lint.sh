@@ -4,10 +4,10 @@
 # Style and static checks of the series and of the harness. What a tool already
 # says of the base does not count: only messages the series brings are shown.
 #
-#   lint.sh [PLATFORM]   one platform's kernel instead of all
+#   [PLATFORM="NAME..."] lint.sh   some platforms' kernels instead of all
 
-# shellcheck source=harness/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=harness/kernel.sh
+. "$(dirname "$0")/kernel.sh"
 
 # report is the end of pipes, and counts.
 shopt -s lastpipe
@@ -15,12 +15,13 @@ passed=0 failed=0
 OLD=$BUILD/lint/base
 # The kernel's scripts want the python that Debian's python3-* belong to.
 PATH=/usr/bin:$PATH
+use_ccache
 CODESPELL=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 
 # report NAME: the messages on stdin are failures; harness/lint.allow holds
 # regexes of those that are known and meant.
 report() {
-	grep -v '^#' "$ROOT/harness/lint.allow" >"$TMP/allow"
+	lines "$ROOT/harness/lint.allow" >"$TMP/allow"
 	if grep -vEf "$TMP/allow" >"$TMP/messages"; then
 		sed "s,$TREE/,,g" "$TMP/messages"
 		echo "FAILED $1"
@@ -51,31 +52,26 @@ new_messages() {
 	comm -13 <(message_keys <"$1") <(message_keys <"$2")
 }
 
-base_tree() {
-	local commit
-
-	commit=$(git -C "$TREE" rev-parse base)
-	[ "$(cat "$OLD/.commit" 2>/dev/null)" = "$commit" ] && return
-	rm -rf "$OLD"
-	mkdir -p "$OLD"
-	git -C "$TREE" archive base | tar -xf - -C "$OLD"
-	echo "$commit" >"$OLD/.commit"
-}
-
 # Checks the patches as they would be mailed.
 lint_patches() {
-	local commit
+	(
+		cd "$TREE" || exit
+		scripts/checkpatch.pl --strict --show-types --showfile --terse --codespell \
+			--codespellfile="$CODESPELL" --no-summary --git base..lazy-mmu 2>&1 ||
+			[ $? = 1 ] || echo "ERROR: checkpatch itself fails"
+	) | { grep -E '(WARNING|ERROR|CHECK):' || :; } | report "checkpatch --strict"
+}
 
-	for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
-		git -C "$TREE" format-patch -1 --stdout --no-signature "$commit" |
-			(
-				cd "$TREE" || exit
-				scripts/checkpatch.pl --strict --show-types --showfile --terse \
-					--codespell --codespellfile="$CODESPELL" --no-summary - ||
-					[ $? = 1 ] || echo "ERROR: checkpatch itself fails"
-			) |
-			sed "s|^|$(git -C "$TREE" log -1 --format='%h %f' "$commit"): |"
-	done | { grep -E '(WARNING|ERROR|CHECK):' || :; } | report "checkpatch --strict"
+# kunit_tool_test.py has failures of its own in 6.12.
+kunit_tests() {
+	env -C "$1" python3 -B tools/testing/kunit/kunit_tool_test.py >"$TMP/kunit_tests" 2>&1 || :
+	grep -E '^(FAIL|ERROR): ' "$TMP/kunit_tests" || :
+	grep -qE '^Ran [0-9]+ tests' "$TMP/kunit_tests" || echo "ERROR: no test ran in $1"
+}
+
+lint_kunit_py() {
+	comm -13 <(kunit_tests "$OLD" | sort) <(kunit_tests "$TREE" | sort) |
+		report kunit_tool_test.py
 }
 
 lint_kernel_doc() {
@@ -91,11 +87,11 @@ lint_kernel_doc() {
 lint_scripts() {
 	(
 		cd "$ROOT" || exit
-		shellcheck -x -P harness -f gcc harness/*.sh harness/configs/*.args .ci/run || :
+		shellcheck -x -P harness -f gcc harness/*.sh harness/tests/*.ba* .ci/run || :
 		cd "$TREE" || exit
 		changed A '*.sh' | xargs -r shellcheck -f gcc || :
 	) | report shellcheck
-	for patch in "$ROOT"/harness/mutants/*.patch; do
+	for patch in "$ROOT"/mutants/*/*.patch; do
 		git -C "$TREE" apply --check "$patch" 2>&1 || :
 	done | report "mutants apply"
 	{ changed AM '*.py' | sed "s,^,$TREE/,"; find "$ROOT/harness" -name '*.py'; } |
@@ -113,12 +109,21 @@ coccinelle() {
 		echo "spatch itself fails on $1"
 }
 
+arch_dirs() {
+	local name
+
+	for name in $(all_platforms); do
+		platform "$name"
+		tr ' ' '\n' <<<"${P[Source]}" | sed 's,^,arch/,'
+	done | sort -u
+}
+
 # The rule, and a caller with a fault to see that it is not just silent. The rule
 # takes paths below arch/ for an architecture's, so they are relative.
 lint_coccinelle() {
 	local dir
 
-	for dir in mm fs kernel include arch/{arm64,powerpc,sparc,um,x86}; do
+	for dir in mm fs kernel include $(arch_dirs); do
 		(cd "$TREE" && coccinelle "$dir")
 	done | report coccinelle
 	mkdir -p "$TMP/fault/mm"
@@ -132,56 +137,59 @@ lint_coccinelle() {
 # Compiles what the series touches with W=1 and runs sparse on it, then the
 # same commands on the base's sources with the same generated headers.
 lint_kernel() {
-	local objects log=$P_LOG.lint
+	local objects log=$LOG.lint
 
-	if ! "$ROOT/harness/kunit.sh" build "$P_NAME"; then
-		echo "the kernel does not build" | report "W=1 and sparse, $P_DIR"
+	if ! PLATFORM=${P[Name]} "$ROOT/harness/kunit.sh" build; then
+		echo "the kernel does not build" | report "W=1 and sparse, ${P[Kernel]}"
 		return
 	fi
 	objects=$(changed AM '*.c' | sed 's/\.c$/.o/' | while read -r object; do
-		[ ! -f "$P_OUT/${object%/*}/.${object##*/}.cmd" ] || echo "$object"
+		[ ! -f "$OUT/${object%/*}/.${object##*/}.cmd" ] || echo "$object"
 	done)
 	[ "$objects" ] || return 0
 	echo "$objects" >>"$TMP/compiled"
 	# The plain objects come back afterwards, so that nothing is built twice.
-	(cd "$P_OUT" && echo "$objects" | sed 'p; s,\([^/]*\)$,.\1.cmd,' |
+	(cd "$OUT" && echo "$objects" | sed 'p; s,\([^/]*\)$,.\1.cmd,' |
 		tar -cf "$TMP/objects.tar" -T -)
 	# shellcheck disable=SC2086 # a list
-	if ! make -C "$TREE" O="$P_OUT" ARCH="$P_ARCH" CROSS_COMPILE="$P_CROSS" \
+	if ! make -C "$TREE" O="$OUT" ARCH="${P[Arch]}" CROSS_COMPILE="${P[Cross]}" \
 		-j"$(nproc)" -O V=1 W=1 C=2 $objects >"$log" 2>&1 </dev/null; then
-		echo "$P_DIR does not build with W=1 C=2; log: $log" | report "W=1 and sparse, $P_DIR"
+		echo "${P[Kernel]} does not build with W=1 C=2; log: $(named "$log")" | report "W=1 and sparse, ${P[Kernel]}"
 		return
 	fi
-	tar -xf "$TMP/objects.tar" -C "$P_OUT"
-	grep -E "^  ($P_CROSS)?(gcc|sparse) .* $TREE/[^ ]*\.c( |\$)" "$log" |
+	tar -xf "$TMP/objects.tar" -C "$OUT"
+	grep -E "^  (${P[Cross]})?(gcc|sparse) .* $TREE/[^ ]*\.c( |\$)" "$log" |
 		grep -E -e '-D__KERNEL__' |
 		sed -E "s, ; .*,,; s, -Wp\,-MMD\,[^ ]*,,; s, -o [^ ]*\.[os] , -o /dev/null ,
 			s,$TREE/,$OLD/,g" >"$TMP/commands"
 	# One print a command, so that parallel ones do not mix.
 	# shellcheck disable=SC2016 # for the inner shell
-	(cd "$P_OUT" && xargs -d '\n' -P "$(nproc)" -n 1 \
+	(cd "$OUT" && xargs -d '\n' -P "$(nproc)" -n 1 \
 		sh -c 'out=$(sh -c "$0" 2>&1); printf "%s\n" "$out"') \
 		<"$TMP/commands" >"$log.base" || :
-	new_messages "$log.base" "$log" | report "W=1 and sparse, $P_DIR"
+	new_messages "$log.base" "$log" | report "W=1 and sparse, ${P[Kernel]}"
 }
 
 # shellcheck disable=SC2086 # a list of packages
 need git $BUILD_PACKAGES $LINT_PACKAGES
-"$ROOT/harness/tree.sh" tree
-base_tree
+"$ROOT/harness/tree.py" tree
+names=$(chosen lint)
+mkdir -p "${OLD%/*}"
+tree_at "$OLD" base
 lint_patches
+lint_kunit_py
 lint_kernel_doc
 lint_scripts
 lint_coccinelle
 : >"$TMP/compiled"
 declare -A seen
-for name in ${1:-$(platform_names)}; do
+for name in $names; do
 	platform "$name"
-	[ ! "${seen[$P_DIR]:-}" ] || continue
-	seen[$P_DIR]=1
+	[ ! "${seen[${P[Kernel]}]:-}" ] || continue
+	seen[${P[Kernel]}]=1
 	lint_kernel
 done
-if [ ! "${1:-}" ]; then
+if [ ! "${PLATFORM:-}" ]; then
 	changed AM '*.c' ':!tools' ':!scripts' | sed 's/\.c$/.o/' | sort |
 		comm -23 - <(sort -u "$TMP/compiled") |
 		sed 's/\.o$/.c is compiled for no platform/' | report "every file is compiled"

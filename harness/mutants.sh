@@ -2,30 +2,28 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds wrong versions of the series, the mutants, one after the other, and
-# boots each with the tests that must fail on it. A mutant is a patch in
-# harness/mutants on top of the series, with a header:
+# boots each with the tests that must fail on it. A mutant is a patch on top of the
+# series, mutants/AREA/NAME.patch, with a header:
 #
 #   Platform: where it is wrong
 #   Filter:   the tests that must fail there, and pass without it
-#   Area:     what the table at the end counts it under
 #   Wrong:    what is wrong
 #   Objects:  for a header: the objects that are compiled with it. All others
 #             keep the right one, which saves building the whole kernel.
 #
 # killed: a test failed, or the kernel complained or died. survived: a test is
 # missing. broken: the mutant does not apply or build, or nothing was booted.
-# A result is recorded by content, so a second run goes on where the first one
+# A result is recorded by content, so a second run resumes where the first one
 # stopped.
 #
-#   mutants.sh [PLATFORM [MUTANT]]
+#   [PLATFORM=NAME] [MUTANT=AREA/NAME or NAME] mutants.sh
 
-# shellcheck source=harness/lib.sh
-. "$(dirname "$0")/lib.sh"
-# shellcheck source=harness/worktree.sh
-. "$ROOT/harness/worktree.sh"
+# shellcheck source=harness/kernel.sh
+. "$(dirname "$0")/kernel.sh"
 
-MUTANTS=$ROOT/harness/mutants
-worktree mutants
+MUTANTS=$ROOT/mutants
+HOME_DIR=$BUILD/mutants
+WORK=$HOME_DIR/linux
 RESULTS=$HOME_DIR/results
 SAVED=$TMP/saved
 
@@ -64,14 +62,19 @@ apply() {
 
 # compile LOG: anew what the build before made wrong, and what is wrong now.
 compile() {
-	local out=$HOME_DIR/$P_DIR
+	local out=$HOME_DIR/${P[Kernel]}
 
 	[ -d "$SAVED" ] || : >"$TMP/objects"
 	mkdir -p "$out"
 	touch "$out/wrong"
 	(cd "$out" && cat wrong "$TMP/objects" | xargs -r rm -f)
 	cp "$TMP/objects" "$out/wrong"
-	build "$1"
+	build "$OUT/.config" "$WORK" "$out" "$1"
+}
+
+# boots LOG
+boots() {
+	run_tests "$HOME_DIR/${P[Kernel]}" "$1" "$(field Filter)" >"$1.out" 2>&1
 }
 
 # reason LOG: what the mutant was killed by.
@@ -82,7 +85,7 @@ reason() {
 	if [ "$case" ]; then
 		echo "$case"
 	elif ! grep -om 1 '^the kernel complains: .*' "$1.out" | cut -c-99; then
-		echo "the kernel did not end its tests, see ${1#"$ROOT"/}.boot"
+		echo "the kernel did not end its tests, see $(named "$1").boot"
 	fi
 }
 
@@ -93,16 +96,16 @@ result() {
 
 # green: no mutant is killed by tests that fail anyway.
 green() {
-	local log=$HOME_DIR/unmutated.$P_NAME key
+	local log=$HOME_DIR/unmutated.${P[Name]} key
 
-	key=$(printf '%s\n' "$content" "$P_NAME" "$(field Filter)" | sha256sum | cut -c-64)
+	key=$(printf '%s\n' "$content" "${P[Name]}" "$(field Filter)" | sha256sum | cut -c-64)
 	[ -z "$(result "$key")" ] || return 0
 	compile "$log.build" ||
-		die "the series does not build for $P_NAME; log: ${log#"$ROOT"/}.build"
-	boots "$log" "$(field Filter)" ||
-		die "$P_NAME: $(field Filter) fails without a mutant; logs: ${log#"$ROOT"/}.*"
+		die "the series does not build for ${P[Name]}; log: $(named "$log").build"
+	boots "$log" ||
+		die "${P[Name]}: $(field Filter) fails without a mutant; logs: $(named "$log").*"
 	echo "$key green" >>"$RESULTS"
-	echo "green     $P_NAME: $(field Filter), unmutated"
+	echo "green     ${P[Name]}: $(field Filter), unmutated"
 }
 
 # judge LOG: prints the verdict and its reason.
@@ -110,41 +113,44 @@ judge() {
 	if ! apply; then
 		echo "broken does not apply"
 	elif ! compile "$1.build"; then
-		echo "broken does not build, see ${1#"$ROOT"/}.build"
-	elif boots "$1" "$(field Filter)"; then
+		echo "broken does not build, see $(named "$1").build"
+	elif boots "$1"; then
 		echo "survived"
 	elif grep -q '^no kernel was booted' "$1.out"; then
-		echo "broken nothing was booted, see ${1#"$ROOT"/}.out"
+		echo "broken nothing was booted, see $(named "$1").out"
 	else
 		echo "killed $(reason "$1")"
 	fi
 }
 
-[ -z "${2:-}" ] || [ -e "$MUTANTS/$2.patch" ] ||
-	die "unknown MUTANT=$2; there are: $(cd "$MUTANTS" && printf '%s\n' *.patch | sed 's/\.patch$//' | one_line)"
-[ -z "${1:-}" ] || platform "$1"
-for patch in "$MUTANTS"/*.patch; do
-	for name in Platform Filter Area Wrong; do
-		[ "$(field $name)" ] || die "${patch#"$ROOT"/} has no $name:"
+# What MUTANT selects.
+(cd "$MUTANTS" && printf '%s\n' */*.patch | sed 's/\.patch$//') >"$TMP/mutants"
+mapfile -t patches < <(grep -E "^(.*/)?${MUTANT:-.*}$" "$TMP/mutants" | sed 's/$/.patch/')
+[ ${#patches[@]} -gt 0 ] ||
+	die "unknown MUTANT=$MUTANT; there are: $(one_line <"$TMP/mutants")"
+names=$(chosen mutants)
+for patch in "$MUTANTS"/*/*.patch; do
+	for name in Platform Filter Wrong; do
+		[ "$(field $name)" ] || die "$(named "$patch") has no $name:"
 	done
 	platform "$(field Platform)"
 done
 
+mkdir -p "$HOME_DIR"
 : >"$TMP/verdicts"
 touch "$RESULTS"
 exec 9>>"$RESULTS"
 flock -n 9 || die "another make mutants is running"
-for name in $(platform_names); do
-	[ "${1:-$name}" = "$name" ] || continue
-	# shellcheck disable=SC2086 # a pattern
-	grep -lx "Platform: $name" "$MUTANTS/"${2:-*}.patch >"$TMP/patches" || continue
+for name in $names; do
+	(cd "$MUTANTS" && grep -lx "Platform: $name" "${patches[@]}") >"$TMP/patches" || continue
 	platform "$name"
-	"$ROOT/harness/kunit.sh" config "$name"
-	checkout lazy-mmu
+	configure_tests
+	tree_at "$WORK" lazy-mmu
 	content=$(content lazy-mmu)
 	# Not stdin, which is the terminal's.
-	while read -r patch <&3; do
-		mutant=$(basename "$patch" .patch)
+	while read -r mutant <&3; do
+		patch=$MUTANTS/$mutant
+		mutant=${mutant%.patch}
 		key=$({ echo "$content"; cat "$patch"; } | sha256sum | cut -c-64)
 		start=$SECONDS
 		verdict=$(result "$key")
@@ -152,14 +158,14 @@ for name in $(platform_names); do
 			when=before
 		else
 			green
-			verdict=$(judge "$HOME_DIR/$mutant")
+			verdict=$(judge "$HOME_DIR/${mutant//\//-}")
 			restore
 			when="$((SECONDS - start)) s"
 			[ "${verdict%% *}" = broken ] || echo "$key $verdict" >>"$RESULTS"
 		fi
 		printf '%-9s %s: %s, %s%s\n' "${verdict%% *}" "$name" "$mutant" \
 			"$(grep -q ' ' <<<"$verdict" && echo "${verdict#* }, ")" "$when"
-		echo "${verdict%% *} $(field Area)" >>"$TMP/verdicts"
+		echo "${verdict%% *} ${mutant%/*}" >>"$TMP/verdicts"
 	done 3<"$TMP/patches"
 done
 

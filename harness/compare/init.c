@@ -38,7 +38,7 @@ static void set(const char *file, const char *value)
 
 static void leave(void)
 {
-	char *how = getenv("compare_end");
+	char *how = getenv("guest_end");
 
 	say("compare: end");
 	sync();

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by what makes kernels: one way each to get a second tree, to configure, to
+# build, to boot and to read what a boot says. P is the platform.
+
+# shellcheck source=harness/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# tree_at DIR COMMIT: a work tree of build/linux.
+tree_at() {
+	git -C "$TREE" worktree prune
+	[ -e "$1/.git" ] || git -C "$TREE" worktree add -q --detach "$1" base
+	git -C "$1" checkout -q --detach --force "$2"
+}
+
+# keep FILE: what is on stdin, which is not written if it is there already.
+keep() {
+	cat >"$1.new"
+	if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; fi
+}
+
+# program FILE SOURCE: one that a guest runs.
+program() {
+	mkdir -p "${1%/*}"
+	"${P[Cross]}gcc" -static -O2 -Wall -o "$TMP/program" "$2" ||
+		die "${2##*/} does not build for ${P[Name]}"
+	keep "$1" <"$TMP/program"
+	chmod +x "$1"
+}
+
+# initramfs DIR [LINE...]: DIR/initramfs, a guest's files as CONFIG_INITRAMFS_SOURCE
+# takes them: DIR/init, and those of the LINEs.
+initramfs() {
+	{
+		cat "$ROOT/harness/initramfs"
+		printf '%s\n' "file /init $1/init 0755 0 0" "${@:2}"
+	} | keep "$1/initramfs"
+}
+
+# kunit_py COMMAND ARCH OUT WORD...: that of build/linux, within SECONDS if BOUND.
+kunit_py() {
+	env -C "$TREE" PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 timeout -k 10 "${BOUND:-0}" \
+		./tools/testing/kunit/kunit.py "$1" --arch="$2" --build_dir="$3" \
+		--cross_compile="${P[Cross]}" "${@:4}" </dev/null
+}
+
+# configure OUT GUEST LOG FILE...: what all files say, the last one first, and the
+# files of a guest.
+configure() {
+	local words
+
+	# shellcheck disable=SC2206 # a list
+	words=(${P[Make]})
+	mkdir -p "$1"
+	cat "${@:4}" - >"$1/fragments" <<<"CONFIG_INITRAMFS_SOURCE=\"$2/initramfs\""
+	kunit_py config "${P[Build]}" "$1" --kunitconfig="$1/fragments" \
+		"${words[@]/#/--make_options=}" >"$3" 2>&1 ||
+		die "no configuration for ${P[Name]}; log: $(named "$3")"
+}
+
+# build CONFIG WORK OUT LOG: the kernel of WORK, which drops options it does not have.
+build() {
+	local target
+
+	need_space 3 "a kernel"
+	mkdir -p "$3"
+	# That is not the configuration: it may have more options than there are in WORK.
+	if [ "$1" != "$3/.config" ] && ! cmp -s "$1" "$3/configured"; then
+		cp "$1" "$3/configured" && cp "$1" "$3/.config" || return
+	fi
+	for target in olddefconfig all; do
+		# shellcheck disable=SC2086 # a list
+		make -C "$2" O="$3" ARCH="${P[Arch]}" CROSS_COMPILE="${P[Cross]}" ${P[Make]} \
+			-j"$(nproc)" $target || return
+	done >"$4" 2>&1 </dev/null
+}
+
+# must_build WHAT CONFIG WORK OUT LOG
+must_build() {
+	local start=$SECONDS
+
+	echo "building $1 for ${P[Name]}; log: $(named "$5")"
+	build "${@:2}" || {
+		grep -E 'error:|ERROR|Error |undefined reference|No rule' "$5" |
+			head -n 20 || tail -n 20 "$5"
+		die "$1 does not build for ${P[Name]}; log: $(named "$5")"
+	}
+	echo "built in $((SECONDS - start)) s"
+}
+
+# content COMMIT: what a kernel for the platform can be made from, by its hash: the
+# options that are on, and no documents, tests or other architectures.
+content() {
+	git -C "$TREE" ls-tree -r "$1" |
+		awk -F '\t' -v own="^arch/(${P[Source]// /|})/" \
+			'$2 !~ "^(Documentation|tools/testing)/|^MAINTAINERS$" &&
+			 ($2 !~ "^arch/[^/]*/" || $2 ~ own)' |
+		cat - <(grep -v '^#' "$OUT/.config") | sha256sum | cut -c-64
+}
+
+# boot OUT LOG SECONDS WORD...: kunit.py exec, whose output is on stdout and in
+# LOG.kunit; what the kernel says is in LOG.boot.
+boot() {
+	local status=0 words=("${@:4}")
+
+	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
+	rm -f "$1/test.log" "$2.boot"
+	# kunit.py bounds the kernel's time; the outer bound is for kunit.py.
+	BOUND=$(($3 + 60)) kunit_py exec "${P[Run]}" "$1" --timeout="$3" "${words[@]}" 2>&1 |
+		tee "$2.kunit" || status=$?
+	cp "$1/test.log" "$2.boot" 2>/dev/null || status=1
+	return $status
+}
+
+# emulator LOG: the line that started it.
+emulator() {
+	sed -n '/^\$ /p' "$1.kunit"
+}
+
+# said PREFIX: of the output of boot, what a guest's program says.
+said() {
+	sed -un "s/^.*$1: //p"
+}
+
+# complaint LOG: the first line of a boot log that fails a run, with what a warning
+# says before it says where, but for what suites provoke.
+complaint() {
+	local suites
+
+	suites=$(lines "$ROOT/platforms/common/provoking" | paste -sd '|')
+	sed -E "/# Subtest: ($suites)\$/,/^(\[[^]]*\] *)?(not )?ok [0-9]+ ($suites)/d" "$1" |
+		SPLATS=$(lines "$ROOT/platforms/common/splats" | paste -sd '|') awk '
+		{ sub(/^\[[^]]*\] */, "") }
+		/cut here/ { what = " "; next }
+		$0 ~ ENVIRON["SPLATS"] { print substr(what, 2) $0; exit }
+		what { what = what $0 ": " }'
+}
+
+# check_log LOG: what tests cannot know of their own run.
+check_log() {
+	local wrong
+
+	if [ ! -f "$1.boot" ]; then
+		echo "no kernel was booted"
+		return 1
+	fi
+	wrong=$(complaint "$1.boot")
+	if [ "$wrong" ]; then
+		echo "the kernel complains: $wrong"
+		grep -F -m 1 -B 2 -A 12 -e "${wrong##*: }" "$1.boot" || :
+	fi
+	if ! grep -qE "${P[Shows]}" "$1.boot"; then
+		wrong="this was not ${P[Name]}: no '${P[Shows]}' in the log"
+		echo "$wrong"
+	fi
+	if [ "$(grep -c 'Summary: .* failed: 0 ' "$1.boot")" != "${P[Vmalloc-tests]}" ]; then
+		wrong="test_vmalloc did not pass ${P[Vmalloc-tests]} tests:"
+		echo "$wrong"
+		grep 'Summary: ' "$1.boot" || :
+	fi
+	[ ! "$wrong" ]
+}
+
+# counts LOG: "passed failed skipped", from the line kunit.py ends with.
+counts() {
+	sed -n 's/.*Testing complete\. Ran [0-9]* tests: *//p' "$1.kunit" |
+		tail -n 1 | tr -d ' ' | tr ',' '\n' |
+		awk -F: '$1 == "passed" { p += $2 } $1 == "skipped" { s += $2 }
+			 $1 ~ /^(failed|crashed|errors)$/ { f += $2 }
+			 END { print p + 0, f + 0, s + 0 }'
+}
+
+# run_tests OUT LOG [FILTER]: boots and judges; a summary is the last line.
+run_tests() {
+	local status=0 passed failed skipped words
+
+	# shellcheck disable=SC2206 # a list
+	words=(${P[Arguments]})
+	words=("${words[@]/#/--kernel_args=}")
+	if [ "${3:-}" ]; then
+		words+=("$3")
+	elif [ "${P[Filter]}" ]; then
+		words+=(--filter="${P[Filter]}")
+	fi
+	boot "$1" "$2" "${P[Seconds]}" "${words[@]}" || status=1
+	read -r passed failed skipped <<<"$(counts "$2")"
+	if [ "$((passed + failed))" = 0 ]; then
+		echo "no test ran"
+		status=1
+	fi
+	check_log "$2" || status=1
+	[ $status = 0 ] || [ "$failed" != 0 ] || failed=1
+	echo "${P[Name]}: $passed passed, $failed failed, $skipped skipped; log: $(named "$2.boot")"
+	[ "$failed" = 0 ]
+}
+
+# ------------------------------------------- the kernel that tests, stress, shell boot
+
+# What tests each topic brings; a series in the making may lack some.
+KUNITCONFIGS="mm/tests kernel/trace/rv/monitors/lazymmu"
+STRESS=tools/testing/selftests/mm/lazy_mmu_stress.c
+
+# configure_tests: in OUT, for the kernel of build/linux.
+configure_tests() {
+	local dir guest=$OUT/guest kinds=(kernel kunit) configs=() files=()
+
+	# shellcheck disable=SC2086 # lists of packages
+	need $BUILD_PACKAGES ${P[Packages]} ${P[Libc]}
+	"$ROOT/harness/tree.py" tree
+	for dir in $KUNITCONFIGS; do
+		if [ -d "$TREE/$dir" ]; then
+			configs+=("$TREE/$dir/.kunitconfig")
+		else
+			note "the series has no $dir"
+		fi
+	done
+	program "$guest/init" "$ROOT/harness/shell.c"
+	if [ ! "${P[Not-stress]}" ] && [ -f "$TREE/$STRESS" ]; then
+		kinds+=(stress)
+		program "$guest/stress" "$TREE/$STRESS"
+		files+=("file /stress $guest/stress 0755 0 0")
+	fi
+	[ ! -f "$guest/busybox" ] || files+=("file /bin/busybox $guest/busybox 0755 0 0")
+	initramfs "$guest" "${files[@]}"
+	# shellcheck disable=SC2046 # a list
+	configure "$OUT" "$guest" "$LOG.config" "${configs[@]}" $(fragments "${kinds[@]}") "$@"
+}
+
+build_tests() {
+	configure_tests "$@"
+	must_build "the kernel" "$OUT/.config" "$TREE" "$OUT" "$LOG.build"
+}
+
+# ------------------------------------------------------- stock 6.12 beside the series
+
+# stock_commit: the base with the fix that it needs to build for sparc64.
+stock_commit() {
+	export GIT_INDEX_FILE=$TMP/index
+	git -C "$TREE" read-tree base
+	git -C "$TREE" log -1 -p --format= --grep='^fs: keep FMODE_NONOTIFY off sparc' base..lazy-mmu |
+		git -C "$TREE" apply --cached --allow-empty
+	git -C "$TREE" commit-tree -p base -m stock "$(git -C "$TREE" write-tree)"
+}
+
+# pair NAME COMMIT: a work tree of each, in HOME_DIR.
+pair() {
+	local stock
+
+	HOME_DIR=$BUILD/$1
+	mkdir -p "$HOME_DIR"
+	stock=$(stock_commit)
+	tree_at "$HOME_DIR/linux-stock" "$stock"
+	tree_at "$HOME_DIR/linux-series" "$2"
+}
+
+# build_pair KERNEL: for the platform, in PAIR_OUT, as PAIR_OUT/config has it.
+build_pair() {
+	must_build "$1" "$PAIR_OUT/config/.config" "$HOME_DIR/linux-$1" "$PAIR_OUT/$1" "$LOG.$1"
+}
