@@ -130,9 +130,10 @@ complaint() {
 	suites=$(lines "$ROOT/platforms/common/provoking" | paste -sd '|')
 	sed -E "/# Subtest: ($suites)\$/,/^(\[[^]]*\] *)?(not )?ok [0-9]+ ($suites)/d" "$1" |
 		SPLATS=$(lines "$ROOT/platforms/common/splats" | paste -sd '|') awk '
+		found { next }
 		{ sub(/^\[[^]]*\] */, "") }
 		/cut here/ { what = " "; next }
-		$0 ~ ENVIRON["SPLATS"] { print substr(what, 2) $0; exit }
+		$0 ~ ENVIRON["SPLATS"] { print substr(what, 2) $0; found = 1 }
 		what { what = what $0 ": " }'
 }
 

@@ -131,7 +131,7 @@ all_platforms() {
 
 # platform NAME: sets P, all that there is to say of it.
 platform() {
-	all_platforms | grep -qxF -- "$1" ||
+	all_platforms | grep -xF -e "$1" >/dev/null ||
 		die "unknown PLATFORM=$1; there are: $(all_platforms | one_line)"
 	record "$1"
 	[ "${P[Shows]}" ] || die "platforms/$1/platform has no Shows:"
