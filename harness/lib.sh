@@ -99,11 +99,13 @@ DOCS_PACKAGES="python3-sphinx python3-sphinx-rtd-theme graphviz"
 
 declare -A P
 
-# record NAME: adds the keys of platforms/NAME/platform to P.
+# record NAME [PLATFORM...]: on behalf of others that are like it, adds the keys of platforms/NAME/platform to P.
 record() {
 	local file=$ROOT/platforms/$1/platform key value
 	local -A own=()
 
+	[ -f "$file" ] || die "there is no $(named "$file"), which $2 is Like:"
+	[[ " ${*:2} " != *" $1 "* ]] || die "$(named "$file") is Like: itself"
 	while read -r key value; do
 		[[ $key = *: ]] || die "$(named "$file"): \"$key $value\" is not a \"Key: value\" line"
 		own[${key%:}]+=${own[${key%:}]:+ }$value
@@ -111,7 +113,7 @@ record() {
 	if [ "$1" = common ]; then
 		P=()
 	elif [ "${own[Like]:-}" ]; then
-		record "${own[Like]}"
+		record "${own[Like]}" "$@"
 	else
 		record common
 		for key in Build Run Arch Source Kernel Config; do
@@ -131,10 +133,20 @@ all_platforms() {
 
 # platform NAME: sets P, all that there is to say of it.
 platform() {
+	local key
+
 	all_platforms | grep -xF -e "$1" >/dev/null ||
 		die "unknown PLATFORM=$1; there are: $(all_platforms | one_line)"
 	record "$1"
 	[ "${P[Shows]}" ] || die "platforms/$1/platform has no Shows:"
+	for key in CPUs Seconds Vmalloc-tests; do
+		[[ ${P[$key]} =~ ^[0-9]+$ ]] ||
+			die "platforms/$1/platform: $key: ${P[$key]} is not a number"
+	done
+	for key in ${P[Config]}; do
+		[ -d "$ROOT/platforms/$key" ] ||
+			die "platforms/$1/platform: Config: there is no platforms/$key"
+	done
 	P[Name]=$1
 	# Where its kernel is built, and what its logs begin with.
 	OUT=$BUILD/${P[Kernel]}
