@@ -28,9 +28,9 @@ review: ## range-diff with the series of an older commit: FROM=REV
 clean: ## removes build/, unless it holds work that is not saved
 tree save verify series apply review clean:
 	@harness/tree.py $@
-subsets: ## topics by themselves, on every 6.12.y of the archive; some are built and booted
+subsets: ## topics by themselves, on every 6.12.y of the archive; some are built
 	@harness/subsets.py
-	@harness/bisect.sh subsets
+	@harness/subsets.sh
 lint: ## checkpatch, sparse, W=1, kernel-doc, kunit.py's tests, shellcheck [PLATFORM=...]
 	@harness/lint.sh
 docs: ## the documentation, rendered by Sphinx

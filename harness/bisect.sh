@@ -7,8 +7,7 @@
 # platform's kernel is not built for it again, and one that leaves the kernel as
 # it was, byte for byte, is not booted again.
 #
-#   [PLATFORM="NAME..."] bisect.sh            every commit
-#   [PLATFORM="NAME..."] bisect.sh subsets    those of subsets.py, on their platforms
+#   [PLATFORM="NAME..."] bisect.sh
 
 # shellcheck source=harness/kernel.sh
 . "$(dirname "$0")/kernel.sh"
@@ -47,32 +46,15 @@ worker() {
 	done
 }
 
-# jobs_of COMMIT SLUG TITLE PLATFORM...
-jobs_of() {
-	local name
-
-	for name in "${@:4}"; do
-		platform "$name"
-		echo "${P[Kernel]} $name $1 $2 $3"
-	done
-}
-
 all_jobs() {
-	local commit name subset
+	local commit name
 
-	if [ "${1:-}" = subsets ]; then
-		"$ROOT/harness/subsets.py" commits >"$TMP/subsets" || die "subsets.py has no commits"
-		while read -r subset commit name; do
-			# shellcheck disable=SC2046,SC2086 # lists
-			jobs_of "$commit" "subset-$subset" "subset $subset" \
-				$(tr ' ' '\n' <<<"$name" | grep -xF "$names" || :)
-		done <"$TMP/subsets"
-		return
-	fi
 	for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
-		# shellcheck disable=SC2086 # a list
-		jobs_of "$commit" "$(git -C "$TREE" log -1 --format=%f "$commit")" \
-			"$(git -C "$TREE" log -1 --format='%h %s' "$commit")" $names
+		for name in $names; do
+			platform "$name"
+			echo "${P[Kernel]} $name $commit" \
+				"$(git -C "$TREE" log -1 --format='%f %h %s' "$commit")"
+		done
 	done
 }
 
@@ -84,7 +66,7 @@ names=$(chosen bisect)
 mkdir -p "$HOME_DIR"
 touch "$PASSED"
 "$ROOT/harness/tree.py" tree
-all_jobs "${1:-}" >"$JOBS"
+all_jobs >"$JOBS"
 cut -d ' ' -f 1,2 "$JOBS" | sort -u | while read -r kernel name; do
 	[ "$kernel" != "${last:-}" ] || continue
 	last=$kernel

@@ -47,7 +47,7 @@ compare() {
 	# shellcheck disable=SC2206 # lists
 	words=(printk.devkmsg=on kunit_shutdown=none "guest_end=${P[End]}" ${P[Arguments]}
 		${P[Compare-arguments]})
-	words=("${words[@]/#/--kernel_args=}" ${filter:+--filter="$filter"})
+	words=("${words[@]/#/--kernel_args=}" ${filter:+"$filter"})
 	if [ "${P[Compare-qemu]}" ]; then
 		P[CPUs]=1
 		words+=(--qemu_args="${P[Compare-qemu]}")

@@ -171,6 +171,24 @@ counts() {
 			 END { print p + 0, f + 0, s + 0 }'
 }
 
+# all_ran OUT LOG: whether each suite that is linked into the kernel ran, but the one
+# that the platform leaves out. A glob leaves out more as soon as a name fits.
+all_ran() {
+	local suite status=0
+
+	for suite in $(
+		ar t "$1/vmlinux.a" | sed -n "s,\.o\$,.c,; s,^[^/],$TREE/&,p" |
+			xargs grep -hs -A 20 'struct kunit_suite .*{' |
+			sed -n '/struct kunit_suite .*{/,/}/s/.*\.name = "\([^"]*\)".*/\1/p'
+	); do
+		if [ "$suite" != "${P[Without]}" ] && ! grep -q "# Subtest: $suite\$" "$2.boot"; then
+			echo "suite $suite did not run"
+			status=1
+		fi
+	done
+	return $status
+}
+
 # run_tests OUT LOG [FILTER]: boots and judges; a summary is the last line.
 run_tests() {
 	local status=0 passed failed skipped words
@@ -181,7 +199,7 @@ run_tests() {
 	if [ "${3:-}" ]; then
 		words+=("$3")
 	elif [ "${P[Filter]}" ]; then
-		words+=(--filter="${P[Filter]}")
+		words+=("${P[Filter]}")
 	fi
 	boot "$1" "$2" "${P[Seconds]}" "${words[@]}" || status=1
 	read -r passed failed skipped <<<"$(counts "$2")"
@@ -190,6 +208,7 @@ run_tests() {
 		status=1
 	fi
 	check_log "$2" || status=1
+	[ "${3:-}" ] || all_ran "$1" "$2" || status=1
 	[ $status = 0 ] || [ "$failed" != 0 ] || failed=1
 	echo "${P[Name]}: $passed passed, $failed failed, $skipped skipped; log: $(named "$2.boot")"
 	[ "$failed" = 0 ]
