@@ -143,7 +143,7 @@ int main(void)
 		pid = fork();
 		if (!pid) {
 			execl("/bin/busybox", "sh", "-c",
-			      "/bin/busybox --install -s /bin; exec setsid cttyhack sh", NULL);
+			      "/bin/busybox --install -s /bin; exec sh", NULL);
 			_exit(127);
 		}
 		reap(pid);
