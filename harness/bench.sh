@@ -125,7 +125,7 @@ for name in $names; do
 done
 "$ROOT/harness/tree.py" tree
 git -C "$TREE" rev-parse -q --verify "${COMMIT:=lazy-mmu}^{commit}" >/dev/null ||
-	die "build/linux has no commit $COMMIT"
+	die "$(named "$TREE") has no commit $COMMIT"
 need_space 6 "make bench"
 pair bench "$COMMIT"
 [ ! "$PEER" ] || peer_source

@@ -18,12 +18,12 @@ need_space 1 "make docs"
 # MAINTAINERS has references that are wrong in 6.12 already.
 git -C "$TREE" diff --name-only base lazy-mmu -- :!MAINTAINERS >"$TMP/changed"
 dirs=$(sed -n 's,^Documentation/\(.*\)/[^/]*\.rst$,\1,p' "$TMP/changed" | sort -u | one_line)
-echo "rendering Documentation/{${dirs// /,}}; log: build/log/docs"
+echo "rendering Documentation/{${dirs// /,}}; log: $(named "$LOG")"
 # Files that did not change would say nothing in a second run.
 rm -rf "$OUT"
 mkdir -p "$OUT"
 make -C "$TREE" O="$OUT" SPHINXDIRS="$dirs" htmldocs >"$LOG" 2>&1 </dev/null ||
-	die "the documentation does not build; log: build/log/docs"
+	die "the documentation does not build; log: $(named "$LOG")"
 # What lies outside of these directories is unknown to Sphinx. References to it
 # are for the kernel's own script.
 {
@@ -33,7 +33,7 @@ make -C "$TREE" O="$OUT" SPHINXDIRS="$dirs" htmldocs >"$LOG" 2>&1 </dev/null ||
 } | grep -F -f "$TMP/changed" >"$TMP/messages" || :
 if [ -s "$TMP/messages" ]; then
 	cat "$TMP/messages"
-	die "there are complaints about what the series changes; log: build/log/docs"
+	die "there are complaints about what the series changes; log: $(named "$LOG")"
 fi
-[ -s "$OUT/Documentation/output/$PAGE" ] || die "$PAGE was not rendered; log: build/log/docs"
-echo "look at build/docs/Documentation/output/$PAGE"
+[ -s "$OUT/Documentation/output/$PAGE" ] || die "$PAGE was not rendered; log: $(named "$LOG")"
+echo "look at $(named "$OUT")/Documentation/output/$PAGE"
