@@ -16,13 +16,14 @@ fake_kernel() {
 	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' \
 		"$(cut -d. -f1 <<<"$1")" "$(cut -d. -f2 <<<"$1")" "$(cut -d. -f3 <<<"$1")" \
 		>"$dir/Makefile"
-	# As much of a build as make bisect needs.
+	# As much of a build as there is to see of one.
 	cat >>"$dir/Makefile" <<'END'
 all:
-	! grep broken mm/memory.c
+	@echo "make $@ $(MAKEOVERRIDES)" >>"$$FAKE/calls"
+	@! grep -n broken mm/memory.c | sed 's,^,mm/memory.c:,; s/:broken/: error: broken/' | grep .
 	mkdir -p $(O)/mm && cat mm/*.c >$(O)/vmlinux && touch $(O)/mm/suite.o
 	cd $(O) && rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
-olddefconfig: ;
+olddefconfig headers mrproper: ;
 END
 	printf '.*\n*.o\n\n#\n# Debian packaging: ignore everything at\n# the top\n#\n/*\n!/debian/\n' >"$dir/.gitignore"
 	echo '*.[ch] diff=cpp' >"$dir/.gitattributes"
@@ -35,26 +36,36 @@ END
 		printf '}\n\n'
 	done | tee "$dir/arch/arm64/mm/mmu.c" >"$dir/mm/vmalloc.c"
 	mkdir -p "$dir/tools/testing/kunit"
-	# Takes what a boot prints from a file.
+	# Takes what a boot prints from a file: one for each kernel, or for all.
 	cat >"$dir/tools/testing/kunit/kunit.py" <<'END'
 #!/bin/bash
 for argument; do
-	case $argument in --build_dir=*) out=${argument#*=} ;; esac
+	case $argument in
+	--build_dir=*) out=${argument#*=} ;;
+	--kunitconfig=*) config=${argument#*=} ;;
+	--qemu_args=*,out=*) counts=${argument#*,out=} ;;
+	esac
 done
-mkdir -p "$out/mm"
+echo "kunit.py $*" >>"$FAKE/calls"
 case $1 in
-config) touch "$out/.config" ;;
-build)
-	[ ! -e "$FAKE/broken" ] || { echo "mm/memory.c:1: error: broken"; exit 1; }
-	cd "$out" && touch .config mm/suite.o && rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
+config)
+	[ ! -e "$FAKE/no-config" ] || exit 1
+	cp "$config" "$out/.config"
 	;;
 exec)
-	cp "$FAKE/boot" "$out/test.log"
+	[ ! -e "$FAKE/no-boot" ] || exit 1
+	echo '$ qemu-system-fake -nodefaults'
+	boot=$FAKE/boot.${out##*/}
+	[ -e "$boot" ] || boot=$FAKE/boot
+	cp "$boot" "$out/test.log"
+	[[ "$*" != *test_vmalloc.* || "$*" = *run_test_mask=0* ]] || cat "$FAKE/summaries" >>"$out/test.log"
 	# A wrong kernel fails its test.
 	! grep -qs wrong "$out/vmlinux" || sed -i 's/^    ok 1/    not ok 1/' "$out/test.log"
+	[ -z "$counts" ] || cp "$FAKE/counts" "$counts"
 	[[ "$*" != *raw_output* ]] || cat "$out/test.log"
-	passed=$(grep -c '^ *ok' "$out/test.log") failed=$(grep -c '^ *not ok' "$out/test.log")
-	echo "Testing complete. Ran $((passed + failed)) tests: passed: $passed, failed: $failed"
+	passed=$(grep '^ *ok' "$out/test.log" | grep -vc '# SKIP') failed=$(grep -c '^ *not ok' "$out/test.log")
+	skipped=$(grep -c '^ *ok.*# SKIP' "$out/test.log")
+	echo "Testing complete. Ran $((passed + failed + skipped)) tests: passed: $passed, failed: $failed, skipped: $skipped"
 	[ "$failed" = 0 ]
 	;;
 esac
@@ -222,3 +233,96 @@ grown() {
 	commit "mm: grow the last"
 	tool save
 } >"$BATS_TEST_TMPDIR/grown" 2>&1
+
+# ------------------------------------------------------------- kernels that run
+
+# machine: REPO has platforms/, on a machine with every package and compiler, which
+# only pretend. FAKE/boot is what the next kernel prints, see boots; FAKE/calls has
+# what kunit.py and the kernel's make were asked for; with FAKE/no-compiler no
+# program of a guest is compiled.
+machine() {
+	local cross
+
+	export FAKE=$BATS_TEST_TMPDIR/fake
+	unset PLATFORM FILTER COMMIT LINUX_PEER SEED MUTANT GDB
+	mkdir "$FAKE"
+	touch "$FAKE/calls"
+	cp -r "$ROOT/platforms" "$REPO"
+	stub dpkg-query installed
+	stub df 99G
+	cat >"$STUBS/gcc" <<'END'
+#!/bin/sh
+[ ! -e "$FAKE/no-compiler" ] || exit 1
+while [ $# -gt 1 ]; do
+	[ "$1" != -o ] || echo program >"$2"
+	shift
+done
+END
+	chmod +x "$STUBS/gcc"
+	while read -r cross; do
+		ln -sf gcc "$STUBS/${cross}gcc"
+	done < <(sed -n 's/^Cross: *\(.\)/\1/p' "$REPO"/platforms/*/platform)
+	# By itself, ccache takes no script for a compiler.
+	export CCACHE_COMPILER=$STUBS/gcc CCACHE_DISABLE=1
+	PATH=$STUBS:$PATH
+	boots "    ok 1 contract"
+}
+
+# two: a saved series of two commits, of which the second one changes no kernel. A
+# file's tests share it.
+two() {
+	local BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR/two
+
+	mkdir "$BATS_TEST_TMPDIR"
+	fresh
+	tool tree
+	sed -i 's/^20$/twenty/' "$TREE/mm/memory.c"
+	commit "mm: spell a number" "Topic: 10-fixes"
+	mkdir -p "$TREE/mm/tests" "$TREE/tools/testing/selftests/mm"
+	echo CONFIG_LAZY_TEST=y >"$TREE/mm/tests/.kunitconfig"
+	echo 'int main(void) { return 0; }' >"$TREE/tools/testing/selftests/mm/lazy_mmu_stress.c"
+	commit "mm: only new files" "Topic: 20-core"
+	tool save
+}
+
+# with_two: a repository that has them, and a machine.
+with_two() {
+	fresh
+	cp -a "$BATS_FILE_TMPDIR/two/repo/." "$REPO"
+	machine
+}
+
+# boots LINE...: the next kernel prints a good log, and LINEs.
+boots() {
+	{
+		echo "Booting Linux on physical CPU 0x0"
+		echo "KTAP version 1"
+		echo "    # Subtest: lazy_mmu_mode"
+		printf '%s\n' "$@"
+	} >"$FAKE/boot"
+}
+
+# anywhere LINE...: as boots, but any platform takes it for its own.
+anywhere() {
+	boots "$@"
+	sed -n 's/^Shows: *//p' "$REPO"/platforms/*/platform >>"$FAKE/boot"
+	seq -f "Summary: test %g passed: 20 failed: 0 xfailed: 0" \
+		"$(sed -n 's/^Vmalloc-tests: *//p' "$REPO/platforms/arm64_debug/platform")" >"$FAKE/summaries"
+}
+
+# calls WORD...: how many calls have all of them.
+calls() {
+	local word out
+
+	out=$(cat "$FAKE/calls")
+	for word; do
+		out=$(grep -F -e "$word" <<<"$out") || break
+	done
+	grep -c . <<<"$out" || :
+}
+
+# platform NAME LINE...: another record.
+platform() {
+	mkdir -p "$REPO/platforms/$1"
+	printf '%s\n' "${@:2}" >"$REPO/platforms/$1/platform"
+}
