@@ -1,0 +1,140 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0
+#
+# bisect: which commits are built and booted where, and what is tried again.
+
+load fake
+
+setup_file() {
+	fake_kernel 6.12.999
+	two
+}
+
+setup() {
+	with_two
+}
+
+# bisect [PLATFORM...]
+bisect() {
+	PLATFORM="$*" make_in_repo bisect
+}
+
+# counted: what the last run ended with.
+counted() {
+	grep -x '[0-9]* passed, [0-9]* failed' <<<"$output"
+}
+
+@test "each commit, unless its kernel is that of the one before" {
+	works bisect arm64
+	is "$(counted)" "2 passed, 0 failed"
+	is "$(grep -c '^ok      arm64, .* mm: ' <<<"$output")" 2
+	is "$(calls 'kunit.py exec' "build_dir=$REPO/build/bisect/arm64")" 1
+	# Of the commit, not of the branch.
+	is "$(calls 'make all' "O=$REPO/build/bisect/arm64")" 2
+}
+
+@test "a second run resumes" {
+	works bisect arm64
+	: >"$FAKE/calls"
+	works bisect arm64
+	is "$(grep -c '(before)$' <<<"$output")" 2
+	is "$(counted)" "2 passed, 0 failed"
+	is "$(calls make all)$(calls exec)" 00
+	# What fails is not known the next time.
+	echo differs >>"$TREE/mm/memory.c"
+	commit "mm: more"
+	boots "    not ok 1 contract"
+	complains "^FAILED  arm64, .* mm: more; logs: build/bisect/" bisect arm64
+	complains "^FAILED  arm64, .* mm: more; logs: build/bisect/" bisect arm64
+	is "$(grep -c '(before)$' <<<"$output")" 2
+}
+
+@test "some platforms" {
+	complains "^FAILED  sparc64, .* mm: " bisect arm64 sparc64
+	is "$(counted)" "2 passed, 2 failed"
+	is "$(sed -nE 's/^(ok|FAILED) *([a-z0-9_]*), .*/\2/p' <<<"$output" | sort -u | xargs)" "arm64 sparc64"
+}
+
+@test "every platform but those that want to be named" {
+	anywhere "    ok 1 contract"
+	works bisect
+	is "$(sed -nE 's/^ok *([a-z0-9_]*), .*/\1/p' <<<"$output" | sort | uniq -c | awk '$1 == 2 { print $2 }')" \
+		"$(cd "$REPO/platforms" && printf '%s\n' * | grep -vE '^common$|_(debug|kasan)$' | sort)"
+	is "$(grep -cE '_(debug|kasan),' <<<"$output")" 0
+	works bisect arm64_debug
+	is "$(counted)" "2 passed, 0 failed"
+}
+
+@test "a commit that does not build" {
+	echo broken >>"$TREE/mm/memory.c"
+	commit "mm: break it"
+	# What puts it right does not hide it.
+	sed -i '$d' "$TREE/mm/memory.c"
+	commit "mm: put it right"
+	complains "^FAILED  arm64, .* mm: break it; logs: build/bisect/mm-break-it.arm64\.\*" bisect arm64
+	is "$(counted)" "3 passed, 1 failed"
+	grep -q "error: broken" "$REPO/build/bisect/mm-break-it.arm64.build"
+}
+
+@test "a commit that does not boot" {
+	works bisect arm64
+	echo differs >>"$TREE/mm/memory.c"
+	commit "mm: break the boot"
+	boots "    ok 1 contract" "BUG: it broke"
+	complains "^FAILED  arm64, .* mm: break the boot" bisect arm64
+	is "$(counted)" "2 passed, 1 failed"
+}
+
+@test "a commit before there are tests" {
+	boots "1..0"
+	works bisect arm64
+	is "$(counted)" "2 passed, 0 failed"
+	echo differs >>"$TREE/mm/memory.c"
+	commit "mm: break the boot"
+	boots "1..0" "BUG: it broke"
+	complains "^FAILED  arm64, .* mm: break the boot" bisect arm64
+	boots
+	complains "^FAILED  arm64, .* mm: break the boot" bisect arm64
+}
+
+@test "an unknown platform" {
+	refuses "^error: unknown PLATFORM=nowhere" bisect arm64 nowhere
+	refuses "^error: unknown PLATFORM=nowhere" bisect nowhere
+}
+
+# --- subsets
+
+subsets() {
+	"$REPO/harness/bisect.sh" subsets </dev/null
+}
+
+@test "subsets, where their list says" {
+	anywhere "    ok 1 contract"
+	printf '%s\n' "fixes: 10-*: um" "all: *: um arm64" "apply: *:" >"$PATCHES/subsets"
+	works subsets
+	is "$(grep ^ok <<<"$output" | cut -d, -f1,2 | sort)" \
+		"$(printf '%s\n' "ok      arm64, subset all" "ok      um, subset all" "ok      um, subset fixes")"
+	is "$(counted)" "3 passed, 0 failed"
+	PLATFORM=arm64 works subsets
+	is "$(counted)" "1 passed, 0 failed"
+}
+
+@test "a subset that does not build" {
+	anywhere "    ok 1 contract"
+	echo broken >>"$TREE/mm/memory.c"
+	commit "mm: break it"
+	tool save
+	printf '%s\n' "fixes: 10-*: um" "all: *: um" >"$PATCHES/subsets"
+	complains "^FAILED  um, subset all; logs: build/bisect/subset-all.um" subsets
+	is "$(counted)" "1 passed, 1 failed"
+}
+
+@test "a list of subsets that is wrong" {
+	echo "core: 7*: um" >"$PATCHES/subsets"
+	complains "^error: patches/6.12/subsets: core: unknown topic 7\*" subsets
+}
+
+@test "a list that names an unknown platform" {
+	echo "core: 10-*: um arm46" >"$PATCHES/subsets"
+	complains "^error: unknown PLATFORM=arm46; there are: arm64 " subsets
+}
