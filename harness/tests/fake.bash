@@ -23,6 +23,8 @@ all:
 	@! grep -n broken mm/memory.c | sed 's,^,mm/memory.c:,; s/:broken/: error: broken/' | grep .
 	mkdir -p $(O)/mm && cat mm/*.c >$(O)/vmlinux && touch $(O)/mm/suite.o
 	cd $(O) && rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
+allnoconfig:
+	cp $(KCONFIG_ALLCONFIG) $(O)/.config
 olddefconfig headers mrproper: ;
 END
 	printf '.*\n*.o\n\n#\n# Debian packaging: ignore everything at\n# the top\n#\n/*\n!/debian/\n' >"$dir/.gitignore"
