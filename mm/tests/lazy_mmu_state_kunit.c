@@ -35,14 +35,13 @@ static void lazy_look(struct lazy_seen *seen)
 	seen->on = in_lazy_mmu_mode();
 }
 
-#define LAZY_EXPECT(test, seen, expected_enable, expected_pause) do {		\
-	const struct lazy_seen *__seen = (seen);				\
-										\
-	KUNIT_EXPECT_EQ(test, __seen->enable, (u8)(expected_enable));		\
-	KUNIT_EXPECT_EQ(test, __seen->pause, (u8)(expected_pause));		\
-	KUNIT_EXPECT_EQ(test, __seen->on,					\
-			(expected_enable) > 0 && (expected_pause) == 0);	\
-} while (0)
+static void lazy_expect(struct kunit *test, const struct lazy_seen *seen,
+			unsigned int enable, unsigned int pause)
+{
+	KUNIT_EXPECT_EQ(test, seen->enable, enable);
+	KUNIT_EXPECT_EQ(test, seen->pause, pause);
+	KUNIT_EXPECT_EQ(test, seen->on, enable > 0 && pause == 0);
+}
 
 static void lazy_open(unsigned int enable, unsigned int pause)
 {
@@ -78,12 +77,12 @@ static void six_calls_count_as_documented(struct kunit *test)
 	lazy_mmu_mode_disable();
 	lazy_look(&seen[5]);
 
-	LAZY_EXPECT(test, &seen[0], 1, 0);
-	LAZY_EXPECT(test, &seen[1], 2, 0);
-	LAZY_EXPECT(test, &seen[2], 2, 1);
-	LAZY_EXPECT(test, &seen[3], 2, 0);
-	LAZY_EXPECT(test, &seen[4], 1, 0);
-	LAZY_EXPECT(test, &seen[5], 0, 0);
+	lazy_expect(test, &seen[0], 1, 0);
+	lazy_expect(test, &seen[1], 2, 0);
+	lazy_expect(test, &seen[2], 2, 1);
+	lazy_expect(test, &seen[3], 2, 0);
+	lazy_expect(test, &seen[4], 1, 0);
+	lazy_expect(test, &seen[5], 0, 0);
 }
 
 static void section_counts_at_every_depth(struct kunit *test)
@@ -99,8 +98,8 @@ static void section_counts_at_every_depth(struct kunit *test)
 			lazy_look(&closed);
 			lazy_close(enable, pause);
 
-			LAZY_EXPECT(test, &opened, pause ? enable : enable + 1, pause);
-			LAZY_EXPECT(test, &closed, enable, pause);
+			lazy_expect(test, &opened, pause ? enable : enable + 1, pause);
+			lazy_expect(test, &closed, enable, pause);
 		}
 	}
 }
@@ -118,8 +117,8 @@ static void pause_counts_at_every_depth(struct kunit *test)
 			lazy_look(&resumed);
 			lazy_close(enable, pause);
 
-			LAZY_EXPECT(test, &paused, enable, pause + 1);
-			LAZY_EXPECT(test, &resumed, enable, pause);
+			lazy_expect(test, &paused, enable, pause + 1);
+			lazy_expect(test, &resumed, enable, pause);
 		}
 	}
 }
@@ -135,8 +134,8 @@ static void section_counts_with_bottom_halves_disabled(struct kunit *test)
 	lazy_mmu_mode_disable();
 	lazy_look(&closed);
 
-	LAZY_EXPECT(test, &opened, 1, 0);
-	LAZY_EXPECT(test, &closed, 0, 0);
+	lazy_expect(test, &opened, 1, 0);
+	lazy_expect(test, &closed, 0, 0);
 }
 
 struct lazy_interrupt {
@@ -180,7 +179,7 @@ static void interrupt_counts_nothing(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, irq.opened.on);
 	KUNIT_EXPECT_EQ(test, irq.closed.enable, 1);
 	KUNIT_EXPECT_FALSE(test, irq.closed.on);
-	LAZY_EXPECT(test, &after, 1, 0);
+	lazy_expect(test, &after, 1, 0);
 }
 
 struct lazy_child {
@@ -216,8 +215,8 @@ static void task_starts_outside_a_section(struct kunit *test)
 
 	KUNIT_ASSERT_GT(test, pid, 0);
 	wait_for_completion(&child.done);
-	LAZY_EXPECT(test, &child.seen, 0, 0);
-	LAZY_EXPECT(test, &parent, 1, 1);
+	lazy_expect(test, &child.seen, 0, 0);
+	lazy_expect(test, &parent, 1, 1);
 }
 
 static noinline void lazy_return_from_guards(struct lazy_seen seen[2])
@@ -238,9 +237,9 @@ static void return_closes_a_guarded_section(struct kunit *test)
 	lazy_return_from_guards(seen);
 	lazy_look(&after);
 
-	LAZY_EXPECT(test, &seen[0], 1, 0);
-	LAZY_EXPECT(test, &seen[1], 1, 1);
-	LAZY_EXPECT(test, &after, 0, 0);
+	lazy_expect(test, &seen[0], 1, 0);
+	lazy_expect(test, &seen[1], 1, 1);
+	lazy_expect(test, &after, 0, 0);
 }
 
 static struct kunit_case lazy_mmu_state_cases[] = {
