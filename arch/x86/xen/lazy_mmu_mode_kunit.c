@@ -349,10 +349,10 @@ static void ioremap_maps_what_xen_permits(struct kunit *test)
 	bool refused, permitted;
 	pte_t *pte;
 
-	KUNIT_ASSERT_NOT_NULL(test, addr);
-	pte = lookup_address((unsigned long)addr, &level);
+	KUNIT_ASSERT_TRUE(test, addr);
+	pte = lookup_address((__force unsigned long)addr, &level);
 	refused = !pte || pte_none(ptep_get(pte));
-	pte = lookup_address((unsigned long)addr + PAGE_SIZE, &level);
+	pte = lookup_address((__force unsigned long)addr + PAGE_SIZE, &level);
 	permitted = pte && pte_pfn(ptep_get(pte)) == LAZY_REFUSED_END;
 	iounmap(addr);
 
