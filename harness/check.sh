@@ -66,7 +66,6 @@ queue() {
 	done
 	echo "step round-trip harness/tree.py verify"
 	echo "step subsets harness/subsets.py"
-	echo "step subsets-build harness/subsets.sh"
 	echo "step docs harness/docs.sh"
 }
 
