@@ -173,9 +173,10 @@ takes_part() {
 
 # chosen COMMAND: the platforms that PLATFORM names, or all that take part.
 chosen() {
-	local name
+	local name names=${PLATFORM:-}
 
-	for name in ${PLATFORM:-$(platforms_for "$1")}; do
+	[ "$names" ] || names=$(platforms_for "$1") || exit
+	for name in $names; do
 		platform "$name"
 		takes_part "$1"
 		echo "$name"
