@@ -11,10 +11,14 @@
 HOME_DIR=$BUILD/subsets
 PASSED=$HOME_DIR/passed
 
-# smallest: the configuration, in OUT, as the whole series has it.
+declare -A configured
+
+# smallest: the configuration, in OUT, as the whole series has it. Once a kernel.
 smallest() {
 	local files
 
+	[ ! "${configured[$OUT]:-}" ] || return 0
+	configured[$OUT]=1
 	# shellcheck disable=SC2086 # lists of packages
 	need $BUILD_PACKAGES ${P[Packages]}
 	mkdir -p "$OUT"
@@ -26,6 +30,8 @@ smallest() {
 		die "no configuration for ${P[Name]}; log: $(named "$LOG.config")"
 }
 
+# A wrong record stops this before anything is built.
+platforms_for lint >/dev/null
 mkdir -p "$HOME_DIR"
 touch "$PASSED"
 "$ROOT/harness/tree.py" tree

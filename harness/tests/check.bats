@@ -30,7 +30,6 @@ setup() {
 	platform um "Shows: x" "Not-stress: one CPU"
 	script kunit.sh "x: 2 passed, 0 failed, 1 skipped"
 	script stress.sh "x: 30 s without a failure"
-	script bisect.sh "3 passed, 0 failed"
 	script lint.sh "lint: 9 passed, 0 failed"
 	script docs.sh "rendering"
 	script tree.py "tree and save give back each of 12 files"
@@ -64,12 +63,12 @@ ci() {
 
 @test "adds what steps count" {
 	works check
-	# 3 kunit, run, subsets, subsets-boot, lint, stress, docs, tree, round-trip, bats.
-	is "${lines[-1]}" "$((3 * 2 + 2 + 5 + 3 + 9 + 1 + 1 + 1 + 1 + 3)) passed, 0 failed"
+	# 3 kunit, run, subsets, lint, stress, docs, tree, round-trip, bats.
+	is "${lines[-1]}" "$((3 * 2 + 2 + 5 + 3 + 9 + 1 + 1 + 1 + 1)) passed, 0 failed"
 	is "$(cat "$SUMMARY")" "${lines[-1]}"
 	# As many skipped: of kunit, run, and bats.
 	grep -qx "5 cases skipped" <<<"$output"
-	is "$(grep -c '^ok  ' <<<"$output")" 13
+	is "$(grep -c '^ok  ' <<<"$output")" 12
 	grep -q "^ok      one: 2 passed, " <<<"$output"
 	grep -q "^ok      two: 1 passed, " <<<"$output"
 	is "$(grep -c '^failed:' <<<"$output")" 0
@@ -83,7 +82,6 @@ ci() {
 		subsets.py  :::
 		docs.sh  :::
 		lint.sh  :::
-		bisect.sh subsets :::
 		kunit.sh kunit arm64:::
 		kunit.sh run arm64:::
 		kunit.sh kunit slow:::
@@ -134,7 +132,7 @@ x: 1 passed, 4 failed, 1 skipped" "exit 1"
 	complains "^FAILED  kunit-arm64: 4 failed, .*; log: build/log/check.kunit-arm64$" check
 	grep -qx "        no test ran" <<<"$output"
 	grep -q "^ok      lint: 9 passed" <<<"$output"
-	is "$(cat "$SUMMARY")" "$((3 + 1 + 5 + 3 + 9 + 1 + 1 + 1 + 1 + 3)) passed, 16 failed"
+	is "$(cat "$SUMMARY")" "$((3 + 1 + 5 + 3 + 9 + 1 + 1 + 1 + 1)) passed, 16 failed"
 	grep -qx "$(cat "$SUMMARY")" <<<"$output"
 	is "$(sed -n 's/^failed: \(.*\);.*/\1/p' <<<"$output" | tr ' ' '\n' | sort | xargs)" \
 		"kunit-arm64 kunit-slow kunit-um run"
@@ -143,31 +141,31 @@ x: 1 passed, 4 failed, 1 skipped" "exit 1"
 @test "a step that dies is a failure, whatever it counted" {
 	script lint.sh "lint: 9 passed, 0 failed" "exit 1"
 	complains "^FAILED  lint: 1 failed" check
-	is "$(cat "$SUMMARY")" "32 passed, 1 failed"
+	is "$(cat "$SUMMARY")" "29 passed, 1 failed"
 	script lint.sh "error: it cannot" "exit 1"
 	complains "^FAILED  lint: 1 failed" check
 	grep -qx "        error: it cannot" <<<"$output"
-	is "$(cat "$SUMMARY")" "23 passed, 1 failed"
+	is "$(cat "$SUMMARY")" "20 passed, 1 failed"
 }
 
 @test "each step that fails is seen" {
-	for name in docs.sh subsets.py stress.sh bisect.sh tree.py; do
+	for name in docs.sh subsets.py stress.sh tree.py; do
 		script $name "error: it cannot" "exit 1"
 	done
 	complains "^FAILED  " check
 	is "$(sed -n 's/^failed: \(.*\);.*/\1/p' <<<"$output" | tr ' ' '\n' | sort | xargs)" \
-		"docs round-trip stress-arm64 subsets subsets-boot tree"
-	is "$(cat "$SUMMARY")" "$((3 * 2 + 2 + 9 + 3)) passed, 6 failed"
+		"docs round-trip stress-arm64 subsets tree"
+	is "$(cat "$SUMMARY")" "$((3 * 2 + 2 + 9 + 3)) passed, 5 failed"
 }
 
 @test "a test of the harness that fails" {
 	bats_file two '@test "c" { false; }' '@test "d" { :; }' '@test "e" { skip; }'
 	complains "^FAILED  two: 1 failed" check
 	grep -q "^        not ok 1 c" <<<"$output"
-	is "$(cat "$SUMMARY")" "32 passed, 1 failed"
+	is "$(cat "$SUMMARY")" "29 passed, 1 failed"
 	bats_file two '@test "c" { :; }' 'syntax ('
 	complains "^FAILED  two: 1 failed" check
-	is "$(cat "$SUMMARY")" "31 passed, 1 failed"
+	is "$(cat "$SUMMARY")" "28 passed, 1 failed"
 }
 
 @test "a worker that is killed" {
@@ -180,10 +178,10 @@ x: 1 passed, 4 failed, 1 skipped" "exit 1"
 
 @test ".ci/run ends as check does" {
 	works ci
-	is "${lines[-1]}" "32 passed, 0 failed"
+	is "${lines[-1]}" "29 passed, 0 failed"
 	script lint.sh "lint: 8 passed, 1 failed" "exit 1"
 	complains "^FAILED  lint" ci
-	is "${lines[-1]}" "31 passed, 1 failed"
+	is "${lines[-1]}" "28 passed, 1 failed"
 }
 
 # dies MESSAGE [EARLY]: a check that has nothing to count, after one that was green;
