@@ -217,7 +217,7 @@ run_tests() {
 # ------------------------------------------- the kernel that tests, stress, shell boot
 
 # What tests each topic brings; a series in the making may lack some.
-KUNITCONFIGS="mm/tests kernel/trace/rv/monitors/lazymmu"
+KUNITCONFIGS="mm/tests"
 STRESS=tools/testing/selftests/mm/lazy_mmu_stress.c
 
 # configure_tests: in OUT, for the kernel of build/linux.

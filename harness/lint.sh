@@ -144,10 +144,14 @@ lint_coccinelle() {
 # Compiles what the series touches with W=1 and runs sparse on it, then the
 # same commands on the base's sources with the same generated headers.
 lint_kernel() {
-	local objects log=$LOG.lint
+	local objects log=$LOG.lint name="W=1 and sparse, ${P[Kernel]}" check=2
 
+	if [ "${P[Not-sparse]}" ]; then
+		name="W=1, ${P[Kernel]}: ${P[Not-sparse]}"
+		check=0
+	fi
 	if ! PLATFORM=${P[Name]} "$ROOT/harness/kunit.sh" build; then
-		echo "the kernel does not build" | report "W=1 and sparse, ${P[Kernel]}"
+		echo "the kernel does not build" | report "$name"
 		return
 	fi
 	objects=$(changed AM '*.c' | sed 's/\.c$/.o/' | while read -r object; do
@@ -160,8 +164,8 @@ lint_kernel() {
 		tar -cf "$TMP/objects.tar" -T -)
 	# shellcheck disable=SC2086 # a list
 	if ! make -C "$TREE" O="$OUT" ARCH="${P[Arch]}" CROSS_COMPILE="${P[Cross]}" \
-		-j"$(nproc)" -O V=1 W=1 C=2 $objects >"$log" 2>&1 </dev/null; then
-		echo "${P[Kernel]} does not build with W=1 C=2; log: $(named "$log")" | report "W=1 and sparse, ${P[Kernel]}"
+		-j"$(nproc)" -O V=1 W=1 C=$check $objects >"$log" 2>&1 </dev/null; then
+		echo "${P[Kernel]} does not build with W=1 C=$check; log: $(named "$log")" | report "$name"
 		return
 	fi
 	tar -xf "$TMP/objects.tar" -C "$OUT"
@@ -174,7 +178,7 @@ lint_kernel() {
 	(cd "$OUT" && xargs -d '\n' -P "$(nproc)" -n 1 \
 		sh -c 'out=$(sh -c "$0" 2>&1); printf "%s\n" "$out"') \
 		<"$TMP/commands" >"$log.base" || :
-	new_messages "$log.base" "$log" | report "W=1 and sparse, ${P[Kernel]}"
+	new_messages "$log.base" "$log" | report "$name"
 }
 
 # shellcheck disable=SC2086 # a list of packages

@@ -88,7 +88,7 @@ static struct lazy_mmu_report lazy_mmu_misused(enum lazy_mmu_misuse misuse,
 		break;
 	case LAZY_MMU_OPEN_AT_USER:
 	case LAZY_MMU_OPEN_AT_EXIT:
-		report.is_pause = !nr;
+		report.is_pause = !nr && state->pause_count;
 		break;
 	default:
 		break;
@@ -119,7 +119,7 @@ static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
 	struct lazy_mmu_check *check = &current->lazy_mmu_check;
 	enum lazy_mmu_hook hook = LAZY_MMU_HOOK_NONE;
 
-	if (in_lazy_mmu_mode())
+	if (check->is_entered)
 		hook = LAZY_MMU_HOOK_LEAVE;
 
 	check->nr_forgiven_disables += check->nr_sections;
@@ -248,9 +248,12 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 		check->is_entered = true;
 		break;
 	case LAZY_MMU_HOOK_LEAVE:
-		if (!check->is_entered)
+		if (check->is_entered)
+			check->is_entered = false;
+		else if (check->is_leaving)
+			check->is_leaving = false;
+		else
 			lazy_mmu_report_call(LAZY_MMU_LEAVE_TWICE, ip);
-		check->is_entered = false;
 		break;
 	case LAZY_MMU_HOOK_NONE:
 	case LAZY_MMU_HOOK_FLUSH:
@@ -271,7 +274,8 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
  */
 bool lazy_mmu_check_sleep(unsigned long ip)
 {
-	if (likely(!in_lazy_mmu_mode()))
+	if (likely(!in_task() ||
+		   !(in_lazy_mmu_mode() || current->lazy_mmu_check.is_entered)))
 		return false;
 	/* Nobody sleeps this early, and nobody cares this late. */
 	if (system_state == SYSTEM_BOOTING || system_state > SYSTEM_RUNNING ||
@@ -282,10 +286,31 @@ bool lazy_mmu_check_sleep(unsigned long ip)
 	return true;
 }
 
-/* A section that was opened in a pause is not in the counts. */
+/**
+ * lazy_mmu_check_preempt() - Note that the current task is preempted
+ *
+ * A context switch may free memory of another task in sections of its own. If
+ * this task has counted its last section as closed, but not called leave yet,
+ * those make it enter and leave once more before.
+ *
+ * Context: A preemption of a task, before the context switch.
+ */
+void lazy_mmu_check_preempt(void)
+{
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+
+	if (unlikely(check->is_entered && !in_lazy_mmu_mode())) {
+		check->is_entered = false;
+		check->is_leaving = true;
+	}
+}
+
+/* A section that was opened in a pause is not in the counts, nor is a lost hook. */
 static bool lazy_mmu_is_open(void)
 {
-	return current->lazy_mmu_state.counts || current->lazy_mmu_check.nr_sections;
+	const struct lazy_mmu_check *check = &current->lazy_mmu_check;
+
+	return current->lazy_mmu_state.counts || check->nr_sections || check->is_entered;
 }
 
 /**
@@ -343,4 +368,5 @@ void lazy_mmu_check_reset(struct task_struct *task)
 	check->nr_forgiven_disables = 0;
 	check->nr_forgiven_resumes = 0;
 	check->is_entered = false;
+	check->is_leaving = false;
 }

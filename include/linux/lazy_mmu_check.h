@@ -51,6 +51,7 @@ struct lazy_mmu_report {
 #ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 void lazy_mmu_report(const struct lazy_mmu_report *report);
 bool lazy_mmu_check_sleep(unsigned long ip);
+void lazy_mmu_check_preempt(void);
 void lazy_mmu_check_exit_to_user(void);
 void lazy_mmu_check_exit(void);
 void lazy_mmu_check_fork(void);
@@ -61,6 +62,7 @@ static inline bool lazy_mmu_check_sleep(unsigned long ip)
 	return false;
 }
 
+static inline void lazy_mmu_check_preempt(void) {}
 static inline void lazy_mmu_check_exit_to_user(void) {}
 static inline void lazy_mmu_check_exit(void) {}
 static inline void lazy_mmu_check_fork(void) {}

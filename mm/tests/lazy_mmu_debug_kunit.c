@@ -523,6 +523,16 @@ static void sleep_outside_a_section_is_not_reported(struct kunit *test)
 	lazy_expect_no_report(test);
 }
 
+/* Whether it was. */
+static bool lazy_preempt_this_task(void)
+{
+	preempt_disable();
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	preempt_enable();
+	return !need_resched();
+}
+
 static void preemption_in_a_section_is_not_reported(struct kunit *test)
 {
 	bool is_preemptible, was_preempted;
@@ -532,11 +542,7 @@ static void preemption_in_a_section_is_not_reported(struct kunit *test)
 
 	lazy_mmu_mode_enable();
 	is_preemptible = preemptible();
-	preempt_disable();
-	set_tsk_need_resched(current);
-	set_preempt_need_resched();
-	preempt_enable();
-	was_preempted = !need_resched();
+	was_preempted = lazy_preempt_this_task();
 	lazy_mmu_mode_disable();
 
 	if (!is_preemptible)
@@ -874,6 +880,63 @@ static noinline void leave_hook_called_twice_is_reported(struct kunit *test)
 	lazy_expect_closed(test);
 }
 
+/* Only the hooks know that the task is still in lazy MMU mode. */
+static void sleep_after_a_lost_leave_hook_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_ENTER, _THIS_IP_);
+	schedule();
+	schedule();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+	lazy_expect_closed(test);
+}
+
+static void return_to_user_space_after_a_lost_leave_hook_is_reported(struct kunit *test)
+{
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_ENTER, _THIS_IP_);
+	lazy_mmu_check_exit_to_user();
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_USER, "lazy_open");
+	KUNIT_EXPECT_FALSE(test, lazy_reports[0].is_pause);
+	lazy_expect_closed(test);
+}
+
+/* In lazy_mmu_mode_disable(), which has counted, but not called leave yet. */
+static void section_of_a_context_switch_before_leave_is_not_reported(struct kunit *test)
+{
+	bool was_preempted;
+
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_ENTER, _THIS_IP_);
+	was_preempted = lazy_preempt_this_task();
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, _THIS_IP_);
+
+	KUNIT_EXPECT_TRUE(test, was_preempted);
+	lazy_expect_no_report(test);
+}
+
+static noinline void leave_hook_called_twice_after_a_preemption_is_reported(struct kunit *test)
+{
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_preempt_this_task();
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, _THIS_IP_);
+
+	lazy_expect_report_in(test, LAZY_MMU_LEAVE_TWICE, "lazy_open",
+			      __func__);
+}
+
 static void flush_hook_is_not_reported(struct kunit *test)
 {
 	lazy_mmu_check_hook(LAZY_MMU_HOOK_FLUSH, _THIS_IP_);
@@ -1096,6 +1159,10 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 
 	KUNIT_CASE(enter_hook_called_twice_is_reported),
 	KUNIT_CASE(leave_hook_called_twice_is_reported),
+	KUNIT_CASE(sleep_after_a_lost_leave_hook_is_reported),
+	KUNIT_CASE(return_to_user_space_after_a_lost_leave_hook_is_reported),
+	KUNIT_CASE(section_of_a_context_switch_before_leave_is_not_reported),
+	KUNIT_CASE(leave_hook_called_twice_after_a_preemption_is_reported),
 	KUNIT_CASE(flush_hook_is_not_reported),
 
 	KUNIT_CASE(guard_is_a_section_until_the_end_of_the_function),
