@@ -1,50 +1,401 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CONFIG_DEBUG_LAZY_MMU_MODE: what the lazy MMU helpers do, for those who watch.
+ * CONFIG_DEBUG_LAZY_MMU_MODE: reports misuse of lazy MMU sections.
+ *
+ * The counts of a task do not tell who opened what, and a call that a pause
+ * makes the helpers ignore leaves no trace in them. So each task also has a list
+ * of its open sections, including those opened in a pause, and of its pauses.
+ *
+ * What is wrong is reported once, then made good, so that the report is not
+ * followed by others on the same bug. That may leave the task with sections
+ * closed that it is still going to close: those calls are forgiven.
  */
+#include <kunit/static_stub.h>
+
+#include <linux/bug.h>
+#include <linux/kernel.h>
+#include <linux/lazy_mmu_check.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/pid.h>
+#include <linux/preempt.h>
+#include <linux/printk.h>
 #include <linux/sched.h>
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/lazy_mmu.h>
 
-void lazy_mmu_debug_call(enum lazy_mmu_call call, unsigned long ip)
+static const char * const lazy_mmu_misuses[] = {
+	[LAZY_MMU_DISABLE_WITHOUT_ENABLE] = "disable without enable",
+	[LAZY_MMU_RESUME_WITHOUT_PAUSE] = "resume without pause",
+	[LAZY_MMU_ENABLE_OVERFLOW] = "too many sections in each other",
+	[LAZY_MMU_PAUSE_OVERFLOW] = "too many pauses in each other",
+	[LAZY_MMU_PAUSE_MISMATCH] =
+		"section closed under another pause depth than it was opened",
+	[LAZY_MMU_SLEEP] = "sleep in a section",
+	[LAZY_MMU_OPEN_AT_USER] = "return to user space with something open",
+	[LAZY_MMU_OPEN_AT_EXIT] = "exit of a task with something open",
+	[LAZY_MMU_OPEN_AT_FORK] = "fork in a section",
+	[LAZY_MMU_ENTER_TWICE] = "enter hook called twice in a row",
+	[LAZY_MMU_LEAVE_TWICE] = "leave hook called twice in a row",
+};
+
+static_assert(ARRAY_SIZE(lazy_mmu_misuses) == NR_LAZY_MMU_MISUSES);
+
+/**
+ * lazy_mmu_report() - Report misuse of the lazy MMU mode
+ * @report: What is known about it.
+ *
+ * Warns, once for each kind of misuse. A KUnit test that replaces this function
+ * with a stub of its own gets all reports that its task causes.
+ *
+ * Context: Any but NMI, preemptible or not. It prints, so the runqueue must not
+ * be locked.
+ */
+void lazy_mmu_report(const struct lazy_mmu_report *report)
+{
+	/* As in WARN_ONCE(), and likewise reset by clear_warn_once. */
+	static bool __section(".data..once") is_reported[NR_LAZY_MMU_MISUSES];
+
+	KUNIT_STATIC_STUB_REDIRECT(lazy_mmu_report, report);
+
+	if (is_reported[report->misuse])
+		return;
+	is_reported[report->misuse] = true;
+
+	WARN(1, "lazy MMU mode: %s, at %pS\n%s%s opened at %pS, enable_count %u, pause_count %u, task %s[%d]\n",
+	     lazy_mmu_misuses[report->misuse], (void *)report->ip,
+	     report->is_open ? "" : "last ", report->is_pause ? "pause" : "section",
+	     (void *)report->opened_ip, report->enable_count, report->pause_count,
+	     current->comm, task_pid_nr(current));
+}
+
+static struct lazy_mmu_report lazy_mmu_misused(enum lazy_mmu_misuse misuse,
+					       unsigned long ip)
 {
 	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
-	u8 enable_count = state->enable_count, pause_count = state->pause_count;
+	const struct lazy_mmu_check *check = &current->lazy_mmu_check;
+	struct lazy_mmu_report report = {
+		.misuse = misuse,
+		.ip = ip,
+		.enable_count = state->enable_count,
+		.pause_count = state->pause_count,
+	};
+	unsigned int nr = check->nr_sections;
 
-	switch (call) {
-	case LAZY_MMU_CALL_ENABLE:
-		trace_lazy_mmu_enable(enable_count, pause_count, ip);
+	switch (misuse) {
+	case LAZY_MMU_RESUME_WITHOUT_PAUSE:
+	case LAZY_MMU_PAUSE_OVERFLOW:
+		report.is_pause = true;
 		break;
-	case LAZY_MMU_CALL_DISABLE:
-		trace_lazy_mmu_disable(enable_count, pause_count, ip);
+	case LAZY_MMU_OPEN_AT_USER:
+	case LAZY_MMU_OPEN_AT_EXIT:
+		report.is_pause = !nr && state->pause_count;
 		break;
-	case LAZY_MMU_CALL_PAUSE:
-		trace_lazy_mmu_pause(enable_count, pause_count, ip);
+	default:
 		break;
-	case LAZY_MMU_CALL_RESUME:
-		trace_lazy_mmu_resume(enable_count, pause_count, ip);
+	}
+	if (report.is_pause)
+		nr = state->pause_count;
+
+	/* The deepest that has a place in the list. */
+	report.is_open = nr > 0;
+	nr = clamp(nr, 1, LAZY_MMU_CHECK_DEPTH) - 1;
+	report.opened_ip = report.is_pause ? check->pauses[nr] :
+					     check->sections[nr].ip;
+
+	return report;
+}
+
+static void lazy_mmu_report_call(enum lazy_mmu_misuse misuse, unsigned long ip)
+{
+	struct lazy_mmu_report report = lazy_mmu_misused(misuse, ip);
+
+	lazy_mmu_report(&report);
+}
+
+/* What is open must not be, so close it, then say so. */
+static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
+{
+	struct lazy_mmu_report report = lazy_mmu_misused(misuse, ip);
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+	bool is_lost = check->is_entered && !in_lazy_mmu_mode();
+
+	check->nr_forgiven_disables += check->nr_sections;
+	check->nr_forgiven_resumes += current->lazy_mmu_state.pause_count;
+	check->nr_sections = 0;
+	check->last = (struct lazy_mmu_state) {};
+	lazy_mmu_mode_reset(ip);
+	if (is_lost) {
+		lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, ip);
+		arch_leave_lazy_mmu_mode();
+	}
+
+	lazy_mmu_report(&report);
+}
+
+/* The count stays at its limit. That was reported, so nothing else is. */
+static bool lazy_mmu_is_paused_for_good(const struct lazy_mmu_state *state)
+{
+	return state->pause_count == U8_MAX;
+}
+
+static void lazy_mmu_check_enable(struct lazy_mmu_check *check,
+				  const struct lazy_mmu_state *state,
+				  unsigned long ip)
+{
+	if (!state->pause_count && check->last.enable_count == U8_MAX) {
+		lazy_mmu_report_call(LAZY_MMU_ENABLE_OVERFLOW, ip);
+		check->nr_forgiven_disables++;
+		return;
+	}
+
+	if (check->nr_sections < LAZY_MMU_CHECK_DEPTH) {
+		check->sections[check->nr_sections].ip = ip;
+		check->sections[check->nr_sections].pause_count = state->pause_count;
+	}
+	check->nr_sections++;
+}
+
+static void lazy_mmu_check_disable(struct lazy_mmu_check *check,
+				   struct lazy_mmu_state *state,
+				   unsigned long ip)
+{
+	unsigned int opened_at;
+
+	if (!check->nr_sections) {
+		if (check->nr_forgiven_disables)
+			check->nr_forgiven_disables--;
+		else
+			lazy_mmu_report_call(LAZY_MMU_DISABLE_WITHOUT_ENABLE, ip);
+		return;
+	}
+
+	if (check->nr_sections > LAZY_MMU_CHECK_DEPTH) {
+		check->nr_sections--;
+		return;
+	}
+
+	opened_at = check->sections[check->nr_sections - 1].pause_count;
+	if (opened_at != state->pause_count && !lazy_mmu_is_paused_for_good(state)) {
+		lazy_mmu_report_call(LAZY_MMU_PAUSE_MISMATCH, ip);
+		/*
+		 * If the section counts, the pause has hidden its end. Make up
+		 * for that, without a hook, which is for the mode to end. This
+		 * may have been one disable too many, instead.
+		 */
+		if (!opened_at && state->enable_count) {
+			state->enable_count--;
+			check->nr_forgiven_disables++;
+		}
+	}
+	check->nr_sections--;
+}
+
+static void lazy_mmu_check_pause(struct lazy_mmu_check *check,
+				 const struct lazy_mmu_state *state,
+				 unsigned long ip)
+{
+	unsigned int nr_pauses = check->last.pause_count;
+
+	if (nr_pauses < LAZY_MMU_CHECK_DEPTH)
+		check->pauses[nr_pauses] = ip;
+	else if (lazy_mmu_is_paused_for_good(state) && nr_pauses < U8_MAX)
+		lazy_mmu_report_call(LAZY_MMU_PAUSE_OVERFLOW, ip);
+}
+
+static void lazy_mmu_check_resume(struct lazy_mmu_check *check, unsigned long ip)
+{
+	if (check->last.pause_count)
+		return;
+	if (check->nr_forgiven_resumes)
+		check->nr_forgiven_resumes--;
+	else
+		lazy_mmu_report_call(LAZY_MMU_RESUME_WITHOUT_PAUSE, ip);
+}
+
+/**
+ * lazy_mmu_check_hook() - Check a call of a hook, and trace it
+ * @hook: What is called next.
+ * @ip: Where the helper was called that reaches it.
+ *
+ * Context: Task context, with the counts as the hook sees them.
+ */
+void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
+{
+	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+
+	trace_lazy_mmu_hook(hook, state->enable_count, state->pause_count, ip);
+
+	switch (hook) {
+	case LAZY_MMU_HOOK_ENTER:
+		if (check->is_entered)
+			lazy_mmu_report_call(LAZY_MMU_ENTER_TWICE, ip);
+		check->is_entered = true;
+		break;
+	case LAZY_MMU_HOOK_LEAVE:
+		if (check->is_entered)
+			check->is_entered = false;
+		else if (check->is_leaving)
+			check->is_leaving = false;
+		else
+			lazy_mmu_report_call(LAZY_MMU_LEAVE_TWICE, ip);
+		break;
+	case LAZY_MMU_HOOK_NONE:
+	case LAZY_MMU_HOOK_FLUSH:
 		break;
 	}
 }
 
-void lazy_mmu_debug_hook(enum lazy_mmu_hook hook, unsigned long ip)
+/**
+ * lazy_mmu_check_call() - Check a call of a helper, and trace it
+ * @call: The helper.
+ * @hook: The hook that it reaches next, if any.
+ * @ip: Where it was called.
+ *
+ * Context: Any, when the counts have changed, before the hook. Outside of task
+ * context it traces only: a call that does nothing does no harm.
+ */
+void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
+			 unsigned long ip)
 {
-	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
-	u8 enable_count = state->enable_count, pause_count = state->pause_count;
+	struct lazy_mmu_state *state = &current->lazy_mmu_state;
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
 
-	switch (hook) {
-	case LAZY_MMU_HOOK_NONE:
+	trace_lazy_mmu_call(call, state->enable_count, state->pause_count, ip);
+	if (!in_task())
+		return;
+
+	switch (call) {
+	case LAZY_MMU_CALL_ENABLE:
+		lazy_mmu_check_enable(check, state, ip);
 		break;
-	case LAZY_MMU_HOOK_ENTER:
-		trace_lazy_mmu_hook_enter(enable_count, pause_count, ip);
+	case LAZY_MMU_CALL_DISABLE:
+		lazy_mmu_check_disable(check, state, ip);
 		break;
-	case LAZY_MMU_HOOK_LEAVE:
-		trace_lazy_mmu_hook_leave(enable_count, pause_count, ip);
+	case LAZY_MMU_CALL_PAUSE:
+		lazy_mmu_check_pause(check, state, ip);
 		break;
-	case LAZY_MMU_HOOK_FLUSH:
-		trace_lazy_mmu_hook_flush(enable_count, pause_count, ip);
+	case LAZY_MMU_CALL_RESUME:
+		lazy_mmu_check_resume(check, ip);
 		break;
 	}
+	check->last = *state;
+
+	if (hook != LAZY_MMU_HOOK_NONE)
+		lazy_mmu_check_hook(hook, ip);
+}
+
+/**
+ * lazy_mmu_check_sleep() - Check that a task that sleeps is not in a section
+ * @ip: Where it sleeps, or could.
+ *
+ * A paused section is none. If the task is in one, it is not any more when this
+ * returns, so it can sleep even if the architecture had disabled preemption.
+ *
+ * Context: Task context, but not in a preemption. The runqueue must not be
+ * locked.
+ * Return: true if this was misuse.
+ */
+bool lazy_mmu_check_sleep(unsigned long ip)
+{
+	if (likely(!in_task() ||
+		   !(in_lazy_mmu_mode() || current->lazy_mmu_check.is_entered)))
+		return false;
+	/* Nobody sleeps this early, and nobody cares this late. */
+	if (system_state == SYSTEM_BOOTING || system_state > SYSTEM_RUNNING ||
+	    oops_in_progress)
+		return false;
+
+	lazy_mmu_report_open(LAZY_MMU_SLEEP, ip);
+	return true;
+}
+
+/**
+ * lazy_mmu_check_preempt() - Note that the current task is preempted
+ *
+ * A context switch may free memory of another task in sections of its own. If
+ * this task has counted its last section as closed, but not called leave yet,
+ * those make it enter and leave once more before.
+ *
+ * Context: A preemption of a task, before the context switch.
+ */
+void lazy_mmu_check_preempt(void)
+{
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+
+	if (unlikely(check->is_entered && !in_lazy_mmu_mode())) {
+		check->is_entered = false;
+		check->is_leaving = true;
+	}
+}
+
+/* A section that was opened in a pause is not in the counts, nor is a lost hook. */
+static bool lazy_mmu_is_open(void)
+{
+	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
+	const struct lazy_mmu_check *check = &current->lazy_mmu_check;
+
+	if (lazy_mmu_is_paused_for_good(state))
+		return false;
+	return state->counts || check->nr_sections || check->is_entered;
+}
+
+/**
+ * lazy_mmu_check_exit_to_user() - Check a task that returns to user space
+ *
+ * Context: Task context, on the way to user space. Best called before the work
+ * that is pending there, which may sleep.
+ */
+void lazy_mmu_check_exit_to_user(void)
+{
+	if (unlikely(lazy_mmu_is_open()))
+		lazy_mmu_report_open(LAZY_MMU_OPEN_AT_USER, _RET_IP_);
+	/* Whoever was to be forgiven something is gone. */
+	lazy_mmu_check_reset(current);
+}
+
+/**
+ * lazy_mmu_check_exit() - Check a task that exits
+ *
+ * Context: Task context, before anything that sleeps. Not for a task that an
+ * oops kills: what it leaves open is not its fault.
+ */
+void lazy_mmu_check_exit(void)
+{
+	if (unlikely(lazy_mmu_is_open()))
+		lazy_mmu_report_open(LAZY_MMU_OPEN_AT_EXIT, _RET_IP_);
+}
+
+/**
+ * lazy_mmu_check_fork() - Check a task that forks
+ *
+ * Forking sleeps, so it is no more allowed in a section, and as much in a pause.
+ *
+ * Context: Task context, before anything that sleeps.
+ */
+void lazy_mmu_check_fork(void)
+{
+	if (unlikely(in_lazy_mmu_mode()))
+		lazy_mmu_report_open(LAZY_MMU_OPEN_AT_FORK, _RET_IP_);
+}
+
+/**
+ * lazy_mmu_check_reset() - Forget what a task has opened
+ * @task: The current task, or one that is not running yet.
+ *
+ * Context: Any, after a reset of the task's lazy_mmu_state.
+ */
+void lazy_mmu_check_reset(struct task_struct *task)
+{
+	struct lazy_mmu_check *check = &task->lazy_mmu_check;
+
+	check->last = task->lazy_mmu_state;
+	check->nr_sections = 0;
+	check->nr_forgiven_disables = 0;
+	check->nr_forgiven_resumes = 0;
+	check->is_entered = false;
+	check->is_leaving = false;
 }

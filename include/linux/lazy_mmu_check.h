@@ -3,13 +3,27 @@
 #define _LINUX_LAZY_MMU_CHECK_H
 
 /*
- * CONFIG_DEBUG_LAZY_MMU_MODE: the places outside of <linux/pgtable.h> where a
- * task must not be in a lazy MMU section.
+ * CONFIG_DEBUG_LAZY_MMU_MODE: what looks on where the helpers of the lazy MMU mode
+ * are called, and where a task must not be in a section.
  */
 
 #include <linux/types.h>
 
 struct task_struct;
+
+enum lazy_mmu_call {
+	LAZY_MMU_CALL_ENABLE,
+	LAZY_MMU_CALL_DISABLE,
+	LAZY_MMU_CALL_PAUSE,
+	LAZY_MMU_CALL_RESUME,
+};
+
+enum lazy_mmu_hook {
+	LAZY_MMU_HOOK_NONE,
+	LAZY_MMU_HOOK_ENTER,
+	LAZY_MMU_HOOK_LEAVE,
+	LAZY_MMU_HOOK_FLUSH,
+};
 
 enum lazy_mmu_misuse {
 	LAZY_MMU_DISABLE_WITHOUT_ENABLE,
@@ -49,6 +63,9 @@ struct lazy_mmu_report {
 };
 
 #ifdef CONFIG_DEBUG_LAZY_MMU_MODE
+void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
+			 unsigned long ip);
+void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip);
 void lazy_mmu_report(const struct lazy_mmu_report *report);
 bool lazy_mmu_check_sleep(unsigned long ip);
 void lazy_mmu_check_preempt(void);
@@ -57,6 +74,10 @@ void lazy_mmu_check_exit(void);
 void lazy_mmu_check_fork(void);
 void lazy_mmu_check_reset(struct task_struct *task);
 #else
+static inline void lazy_mmu_check_call(enum lazy_mmu_call call,
+				       enum lazy_mmu_hook hook, unsigned long ip) {}
+static inline void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip) {}
+
 static inline bool lazy_mmu_check_sleep(unsigned long ip)
 {
 	return false;

@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 
 #define LAZY_MAX_DEPTH		U8_MAX
+#define LAZY_MAX_PAUSES		(U8_MAX - 1)
 #define LAZY_SEQUENCE_LENGTH	6
 
 /* Tasks that report do so one after the other. */
@@ -115,10 +116,8 @@ static void lazy_expect_closed(struct kunit *test)
 
 static void lazy_close(void)
 {
-	for (int i = 0; i < LAZY_MAX_DEPTH && current->lazy_mmu_state.pause_count; i++)
-		lazy_mmu_mode_resume();
-	for (int i = 0; i < LAZY_MAX_DEPTH && current->lazy_mmu_state.enable_count; i++)
-		lazy_mmu_mode_disable();
+	lazy_mmu_mode_reset(_THIS_IP_);
+	lazy_mmu_check_reset(current);
 }
 
 /* Calls that do not fit */
@@ -179,11 +178,10 @@ static noinline void section_too_deep_is_reported(struct kunit *test)
 
 static noinline void pause_too_deep_is_reported(struct kunit *test)
 {
-	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+	for (int i = 0; i < LAZY_MAX_PAUSES; i++)
 		lazy_begin_pause();
 	lazy_mmu_mode_pause();
-	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
-		lazy_mmu_mode_resume();
+	lazy_close();
 
 	lazy_expect_report_in(test, LAZY_MMU_PAUSE_OVERFLOW, "lazy_begin_pause",
 			      __func__);
@@ -191,19 +189,25 @@ static noinline void pause_too_deep_is_reported(struct kunit *test)
 	lazy_expect_closed(test);
 }
 
-static void misuse_after_a_pause_too_deep_is_reported(struct kunit *test)
+/* Not even what it leaves open. */
+static noinline void pause_too_deep_is_reported_once(struct kunit *test)
 {
-	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
+	bool was_on;
+
+	lazy_mmu_mode_enable();
+	for (int i = 0; i < LAZY_MAX_PAUSES + 10; i++)
 		lazy_mmu_mode_pause();
-	for (int i = 0; i < LAZY_MAX_DEPTH + 1; i++)
+	for (int i = 0; i < LAZY_MAX_PAUSES + 10; i++)
 		lazy_mmu_mode_resume();
-	lazy_nr_reports = 0;
-
-	lazy_begin_pause();
+	was_on = in_lazy_mmu_mode();
+	lazy_mmu_mode_disable();
+	lazy_mmu_check_exit_to_user();
 	lazy_mmu_mode_resume();
-	lazy_mmu_mode_resume();
+	lazy_close();
 
-	lazy_expect_report(test, LAZY_MMU_RESUME_WITHOUT_PAUSE, "lazy_begin_pause");
+	KUNIT_EXPECT_FALSE(test, was_on);
+	lazy_expect_report(test, LAZY_MMU_PAUSE_OVERFLOW, __func__);
+	lazy_expect_closed(test);
 }
 
 static noinline void section_closed_in_a_pause_is_reported(struct kunit *test)
@@ -352,7 +356,6 @@ static const char *lazy_run(unsigned int code, unsigned int *nr_illegal)
 		wrong = "hooks do not fit the counts";
 
 	lazy_close();
-	lazy_mmu_check_reset(current);
 	return wrong;
 }
 
@@ -952,13 +955,13 @@ static void deep_sections_and_pauses_are_not_reported(struct kunit *test)
 {
 	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
 		lazy_mmu_mode_enable();
-	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+	for (int i = 0; i < LAZY_MAX_PAUSES; i++)
 		lazy_mmu_mode_pause();
 	for (int i = 0; i < 2 * LAZY_MAX_DEPTH; i++)
 		lazy_mmu_mode_enable();
 	for (int i = 0; i < 2 * LAZY_MAX_DEPTH; i++)
 		lazy_mmu_mode_disable();
-	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
+	for (int i = 0; i < LAZY_MAX_PAUSES; i++)
 		lazy_mmu_mode_resume();
 	for (int i = 0; i < LAZY_MAX_DEPTH; i++)
 		lazy_mmu_mode_disable();
@@ -1120,7 +1123,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(resume_without_pause_is_reported),
 	KUNIT_CASE(section_too_deep_is_reported),
 	KUNIT_CASE(pause_too_deep_is_reported),
-	KUNIT_CASE(misuse_after_a_pause_too_deep_is_reported),
+	KUNIT_CASE(pause_too_deep_is_reported_once),
 	KUNIT_CASE(section_closed_in_a_pause_is_reported),
 	KUNIT_CASE(section_closed_after_its_pause_is_reported),
 	KUNIT_CASE(superfluous_disable_in_a_pause_is_reported_once),

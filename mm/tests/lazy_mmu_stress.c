@@ -114,10 +114,14 @@ static void stress_count(enum stress_counter counter)
 
 /* How the sections are counted. */
 
-static void stress_probe_enable(void *data, u8 enable_count, u8 pause_count,
-				unsigned long ip)
+static void stress_probe_call(void *data, enum lazy_mmu_call call, u8 enable_count,
+			      u8 pause_count, unsigned long ip)
 {
-	if (!in_task() || pause_count)
+	if (!in_task())
+		return;
+	if (call == LAZY_MMU_CALL_PAUSE && enable_count && pause_count == 1)
+		stress_count(STRESS_PAUSES);
+	if (call != LAZY_MMU_CALL_ENABLE || pause_count)
 		return;
 	stress_count(STRESS_SECTIONS);
 	if (enable_count > 1)
@@ -126,17 +130,11 @@ static void stress_probe_enable(void *data, u8 enable_count, u8 pause_count,
 		this_cpu_write(stress_counters[STRESS_DEEPEST], enable_count);
 }
 
-static void stress_probe_pause(void *data, u8 enable_count, u8 pause_count,
-			       unsigned long ip)
+static void stress_probe_hook(void *data, enum lazy_mmu_hook hook, u8 enable_count,
+			      u8 pause_count, unsigned long ip)
 {
-	if (in_task() && enable_count && pause_count == 1)
-		stress_count(STRESS_PAUSES);
-}
-
-static void stress_probe_flush(void *data, u8 enable_count, u8 pause_count,
-			       unsigned long ip)
-{
-	stress_count(STRESS_FLUSHES);
+	if (hook == LAZY_MMU_HOOK_FLUSH)
+		stress_count(STRESS_FLUSHES);
 }
 
 static void stress_probe_switch(void *data, bool preempt, struct task_struct *prev,
@@ -151,9 +149,8 @@ static void stress_probe_switch(void *data, bool preempt, struct task_struct *pr
 static void stress_unregister_probes(void)
 {
 	/* Those that are not registered do not mind. */
-	unregister_trace_lazy_mmu_enable(stress_probe_enable, NULL);
-	unregister_trace_lazy_mmu_pause(stress_probe_pause, NULL);
-	unregister_trace_lazy_mmu_hook_flush(stress_probe_flush, NULL);
+	unregister_trace_lazy_mmu_call(stress_probe_call, NULL);
+	unregister_trace_lazy_mmu_hook(stress_probe_hook, NULL);
 	unregister_trace_sched_switch(stress_probe_switch, NULL);
 	tracepoint_synchronize_unregister();
 }
@@ -162,11 +159,9 @@ static int stress_register_probes(void)
 {
 	int err;
 
-	err = register_trace_lazy_mmu_enable(stress_probe_enable, NULL);
+	err = register_trace_lazy_mmu_call(stress_probe_call, NULL);
 	if (!err)
-		err = register_trace_lazy_mmu_pause(stress_probe_pause, NULL);
-	if (!err)
-		err = register_trace_lazy_mmu_hook_flush(stress_probe_flush, NULL);
+		err = register_trace_lazy_mmu_hook(stress_probe_hook, NULL);
 	if (!err)
 		err = register_trace_sched_switch(stress_probe_switch, NULL);
 	if (err)
