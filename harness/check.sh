@@ -41,7 +41,7 @@ $wrong}"
 kernel() {
 	local name
 
-	for name in $(platforms_for kunit); do
+	for name in $(platforms_for check-kunit); do
 		platform "$name"
 		[ "${P[Kernel]}" = "$1" ] || continue
 		export PLATFORM=$name
@@ -57,7 +57,7 @@ kernel() {
 queue() {
 	local name
 
-	for name in $(platforms_for kunit); do
+	for name in $(platforms_for check-kunit); do
 		platform "$name"
 		echo "kernel ${P[Kernel]}"
 	done | sort -u

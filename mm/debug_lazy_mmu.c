@@ -6,13 +6,12 @@
  * makes the helpers ignore leaves no trace in them. So each task also has a list
  * of its open sections, including those opened in a pause, and of its pauses.
  *
- * What is wrong is reported once, then made good, so that the report is not
- * followed by others on the same bug. That may leave the task with sections
- * closed that it is still going to close: those calls are forgiven.
+ * One bug is one report: what is wrong is made good, as far as that is known, and
+ * what else the task does wrong for a while is made good silently.
  */
 #include <kunit/static_stub.h>
 
-#include <linux/bug.h>
+#include <linux/cleanup.h>
 #include <linux/kernel.h>
 #include <linux/lazy_mmu_check.h>
 #include <linux/minmax.h>
@@ -20,8 +19,10 @@
 #include <linux/pgtable.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>
+#include <linux/panic.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/lazy_mmu.h>
@@ -29,46 +30,93 @@
 static const char * const lazy_mmu_misuses[] = {
 	[LAZY_MMU_DISABLE_WITHOUT_ENABLE] = "disable without enable",
 	[LAZY_MMU_RESUME_WITHOUT_PAUSE] = "resume without pause",
-	[LAZY_MMU_ENABLE_OVERFLOW] = "too many sections in each other",
-	[LAZY_MMU_PAUSE_OVERFLOW] = "too many pauses in each other",
-	[LAZY_MMU_PAUSE_MISMATCH] =
-		"section closed under another pause depth than it was opened",
-	[LAZY_MMU_SLEEP] = "sleep in a section",
-	[LAZY_MMU_OPEN_AT_USER] = "return to user space with something open",
-	[LAZY_MMU_OPEN_AT_EXIT] = "exit of a task with something open",
-	[LAZY_MMU_OPEN_AT_FORK] = "fork in a section",
-	[LAZY_MMU_ENTER_TWICE] = "enter hook called twice in a row",
-	[LAZY_MMU_LEAVE_TWICE] = "leave hook called twice in a row",
+	[LAZY_MMU_ENABLE_OVERFLOW] = "too many nested sections",
+	[LAZY_MMU_PAUSE_OVERFLOW] = "too many nested pauses",
+	[LAZY_MMU_PAUSE_MISMATCH] = "disable at another pause depth than enable",
+	[LAZY_MMU_SLEEP] = "sleep in section",
+	[LAZY_MMU_OPEN_AT_USER] = "return to user space with section or pause open",
+	[LAZY_MMU_OPEN_AT_EXIT] = "exit with section or pause open",
+	[LAZY_MMU_OPEN_AT_FORK] = "fork in section",
+	[LAZY_MMU_ENTER_TWICE] = "enter hook called twice",
+	[LAZY_MMU_LEAVE_TWICE] = "leave hook called twice",
 };
 
 static_assert(ARRAY_SIZE(lazy_mmu_misuses) == NR_LAZY_MMU_MISUSES);
+
+/* Those reported so far. Forgotten with the others of WARN_ONCE(), by clear_warn_once. */
+static struct {
+	enum lazy_mmu_misuse misuse;
+	unsigned long opened_ip;
+} lazy_mmu_reported[64] __section(".data..once");
+static unsigned int lazy_mmu_nr_reported __section(".data..once");
+
+static DEFINE_RAW_SPINLOCK(lazy_mmu_report_lock);
+
+/* Each misuse once for each place where a section was opened. */
+static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
+{
+	unsigned int i;
+
+	guard(raw_spinlock_irqsave)(&lazy_mmu_report_lock);
+
+	for (i = 0; i < lazy_mmu_nr_reported; i++) {
+		if (lazy_mmu_reported[i].misuse == report->misuse &&
+		    lazy_mmu_reported[i].opened_ip == report->opened_ip)
+			return true;
+	}
+	if (i == ARRAY_SIZE(lazy_mmu_reported))
+		return true;
+	lazy_mmu_reported[i].misuse = report->misuse;
+	lazy_mmu_reported[i].opened_ip = report->opened_ip;
+	lazy_mmu_nr_reported = i + 1;
+	return false;
+}
 
 /**
  * lazy_mmu_report() - Report misuse of the lazy MMU mode
  * @report: What is known about it.
  *
- * Warns, once for each kind of misuse. A KUnit test that replaces this function
- * with a stub of its own gets all reports that its task causes.
+ * Prints it, with a title for each misuse and function, once for each misuse and
+ * place where a section was opened, and taints as a warning does. A KUnit test
+ * that replaces this function with a stub of its own gets all reports that its
+ * task causes.
  *
  * Context: Any but NMI, preemptible or not. It prints, so the runqueue must not
  * be locked.
  */
 void lazy_mmu_report(const struct lazy_mmu_report *report)
 {
-	/* As in WARN_ONCE(), and likewise reset by clear_warn_once. */
-	static bool __section(".data..once") is_reported[NR_LAZY_MMU_MISUSES];
-
 	KUNIT_STATIC_STUB_REDIRECT(lazy_mmu_report, report);
 
-	if (is_reported[report->misuse])
+	if (lazy_mmu_is_reported(report))
 		return;
-	is_reported[report->misuse] = true;
 
-	WARN(1, "lazy MMU mode: %s, at %pS\n%s%s opened at %pS, enable_count %u, pause_count %u, task %s[%d]\n",
-	     lazy_mmu_misuses[report->misuse], (void *)report->ip,
-	     report->is_open ? "" : "last ", report->is_pause ? "pause" : "section",
-	     (void *)report->opened_ip, report->enable_count, report->pause_count,
-	     current->comm, task_pid_nr(current));
+	pr_err("==================================================================\n");
+	pr_err("BUG: lazy MMU: %s in %pS\n", lazy_mmu_misuses[report->misuse],
+	       (void *)report->ip);
+	pr_err("%s%s opened at %pS, enable_count %u, pause_count %u, task %s[%d]\n",
+	       report->is_open ? "" : "last ", report->is_pause ? "pause" : "section",
+	       (void *)report->opened_ip, report->enable_count, report->pause_count,
+	       current->comm, task_pid_nr(current));
+	dump_stack();
+	pr_err("==================================================================\n");
+	check_panic_on_warn("lazy MMU");
+	add_taint(TAINT_WARN, LOCKDEP_STILL_OK);
+}
+
+/*
+ * Whether to report what is wrong now. What was reported may leave this task with
+ * calls to come that do not fit any more. That is over when it returns to user
+ * space, or soon in a task that does not.
+ */
+static bool lazy_mmu_is_news(void)
+{
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+
+	if (check->nr_muted)
+		return false;
+	check->nr_muted = LAZY_MMU_CHECK_MUTED;
+	return true;
 }
 
 static struct lazy_mmu_report lazy_mmu_misused(enum lazy_mmu_misuse misuse,
@@ -112,7 +160,8 @@ static void lazy_mmu_report_call(enum lazy_mmu_misuse misuse, unsigned long ip)
 {
 	struct lazy_mmu_report report = lazy_mmu_misused(misuse, ip);
 
-	lazy_mmu_report(&report);
+	if (lazy_mmu_is_news())
+		lazy_mmu_report(&report);
 }
 
 /* What is open must not be, so close it, then say so. */
@@ -122,8 +171,6 @@ static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
 	struct lazy_mmu_check *check = &current->lazy_mmu_check;
 	bool is_lost = check->is_entered && !in_lazy_mmu_mode();
 
-	check->nr_forgiven_disables += check->nr_sections;
-	check->nr_forgiven_resumes += current->lazy_mmu_state.pause_count;
 	check->nr_sections = 0;
 	check->last = (struct lazy_mmu_state) {};
 	lazy_mmu_mode_reset(ip);
@@ -132,13 +179,8 @@ static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
 		arch_leave_lazy_mmu_mode();
 	}
 
-	lazy_mmu_report(&report);
-}
-
-/* The count stays at its limit. That was reported, so nothing else is. */
-static bool lazy_mmu_is_paused_for_good(const struct lazy_mmu_state *state)
-{
-	return state->pause_count == U8_MAX;
+	if (lazy_mmu_is_news())
+		lazy_mmu_report(&report);
 }
 
 static void lazy_mmu_check_enable(struct lazy_mmu_check *check,
@@ -147,9 +189,11 @@ static void lazy_mmu_check_enable(struct lazy_mmu_check *check,
 {
 	if (!state->pause_count && check->last.enable_count == U8_MAX) {
 		lazy_mmu_report_call(LAZY_MMU_ENABLE_OVERFLOW, ip);
-		check->nr_forgiven_disables++;
 		return;
 	}
+
+	if (!check->nr_sections && check->nr_muted)
+		check->nr_muted--;
 
 	if (check->nr_sections < LAZY_MMU_CHECK_DEPTH) {
 		check->sections[check->nr_sections].ip = ip;
@@ -165,10 +209,7 @@ static void lazy_mmu_check_disable(struct lazy_mmu_check *check,
 	unsigned int opened_at;
 
 	if (!check->nr_sections) {
-		if (check->nr_forgiven_disables)
-			check->nr_forgiven_disables--;
-		else
-			lazy_mmu_report_call(LAZY_MMU_DISABLE_WITHOUT_ENABLE, ip);
+		lazy_mmu_report_call(LAZY_MMU_DISABLE_WITHOUT_ENABLE, ip);
 		return;
 	}
 
@@ -178,17 +219,15 @@ static void lazy_mmu_check_disable(struct lazy_mmu_check *check,
 	}
 
 	opened_at = check->sections[check->nr_sections - 1].pause_count;
-	if (opened_at != state->pause_count && !lazy_mmu_is_paused_for_good(state)) {
+	if (opened_at != state->pause_count) {
 		lazy_mmu_report_call(LAZY_MMU_PAUSE_MISMATCH, ip);
 		/*
 		 * If the section counts, the pause has hidden its end. Make up
 		 * for that, without a hook, which is for the mode to end. This
 		 * may have been one disable too many, instead.
 		 */
-		if (!opened_at && state->enable_count) {
+		if (!opened_at && state->enable_count)
 			state->enable_count--;
-			check->nr_forgiven_disables++;
-		}
 	}
 	check->nr_sections--;
 }
@@ -201,17 +240,13 @@ static void lazy_mmu_check_pause(struct lazy_mmu_check *check,
 
 	if (nr_pauses < LAZY_MMU_CHECK_DEPTH)
 		check->pauses[nr_pauses] = ip;
-	else if (lazy_mmu_is_paused_for_good(state) && nr_pauses < U8_MAX)
+	else if (state->pause_count == U8_MAX && nr_pauses < U8_MAX)
 		lazy_mmu_report_call(LAZY_MMU_PAUSE_OVERFLOW, ip);
 }
 
 static void lazy_mmu_check_resume(struct lazy_mmu_check *check, unsigned long ip)
 {
-	if (check->last.pause_count)
-		return;
-	if (check->nr_forgiven_resumes)
-		check->nr_forgiven_resumes--;
-	else
+	if (!check->last.pause_count)
 		lazy_mmu_report_call(LAZY_MMU_RESUME_WITHOUT_PAUSE, ip);
 }
 
@@ -335,12 +370,9 @@ void lazy_mmu_check_preempt(void)
 /* A section that was opened in a pause is not in the counts, nor is a lost hook. */
 static bool lazy_mmu_is_open(void)
 {
-	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	const struct lazy_mmu_check *check = &current->lazy_mmu_check;
 
-	if (lazy_mmu_is_paused_for_good(state))
-		return false;
-	return state->counts || check->nr_sections || check->is_entered;
+	return current->lazy_mmu_state.counts || check->nr_sections || check->is_entered;
 }
 
 /**
@@ -353,7 +385,6 @@ void lazy_mmu_check_exit_to_user(void)
 {
 	if (unlikely(lazy_mmu_is_open()))
 		lazy_mmu_report_open(LAZY_MMU_OPEN_AT_USER, _RET_IP_);
-	/* Whoever was to be forgiven something is gone. */
 	lazy_mmu_check_reset(current);
 }
 
@@ -394,8 +425,7 @@ void lazy_mmu_check_reset(struct task_struct *task)
 
 	check->last = task->lazy_mmu_state;
 	check->nr_sections = 0;
-	check->nr_forgiven_disables = 0;
-	check->nr_forgiven_resumes = 0;
+	check->nr_muted = 0;
 	check->is_entered = false;
 	check->is_leaving = false;
 }

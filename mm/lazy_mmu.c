@@ -2,8 +2,8 @@
 /*
  * Lazy MMU sections: what <linux/pgtable.h> does not do inline.
  */
+#include <linux/mm.h>
 #include <linux/mmdebug.h>
-#include <linux/pgtable.h>
 #include <linux/sched.h>
 
 /* CONFIG_DEBUG_LAZY_MMU_MODE reports it, and knows more. */

@@ -98,10 +98,8 @@ ci() {
 	# Steps of the kernel of each.
 	cp -r "$ROOT/platforms" "$REPO"
 	works "$REPO/harness/check.sh" queue
-	for record in "$REPO"/platforms/*/platform; do
-		name=$(basename "$(dirname "$record")")
-		[ "$name" != common ] || continue
-		# shellcheck disable=SC2016 # for the inner shell
+	# shellcheck disable=SC2016 # for the inner shell
+	for name in $(bash -c '. "$0/harness/lib.sh"; platforms_for check-kunit' "$REPO"); do
 		kernel=$(bash -c '. "$0/harness/lib.sh"; platform "$1"; echo "${P[Kernel]}"' "$REPO" "$name")
 		is "$(grep -cx "kernel $kernel" <<<"$output")" 1
 	done
@@ -109,6 +107,13 @@ ci() {
 
 @test "a platform that has none of a step" {
 	platform um "Shows: x" "Not-stress: one CPU" "Not-kunit: it is asleep"
+	works check
+	is "$(calls um:)" 0
+	is "$(calls 'kunit.sh kunit')" 2
+}
+
+@test "a platform that has to be named" {
+	platform um "Shows: x" "When-named: check-kunit check-stress"
 	works check
 	is "$(calls um:)" 0
 	is "$(calls 'kunit.sh kunit')" 2

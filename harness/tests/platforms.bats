@@ -74,6 +74,10 @@ all() {
 @test "each platform takes part in what its record has nothing against" {
 	for name in stress compare bench mutants; do
 		without=$(cd "$REPO/platforms" && grep -l "^Not-$name:" -- */platform | grep -v common | xargs -r dirname | xargs)
+		# And what is like those.
+		for platform in $without; do
+			without+=" $(cd "$REPO/platforms" && grep -lx "Like: $platform" -- */platform | xargs -r dirname | xargs)"
+		done
 		taking=" $(of $name all) "
 		for platform in $(all); do
 			if [[ " $without " = *" $platform "* ]]; then
@@ -139,10 +143,12 @@ all() {
 
 @test "a command that a platform has to be named for" {
 	only arm64
-	platform other "Like: arm64" "When-named: bisect check-stress bench"
+	platform other "Like: arm64" "When-named: bisect check-kunit check-stress bench"
 	is "$(of bisect)" arm64
 	is "$(of bisect all)" "arm64 other"
+	is "$(of check-kunit)" arm64
 	is "$(of check-stress)" arm64
+	is "$(of kunit)" "arm64 other"
 	is "$(of bench)" arm64
 	is "$(of mutants)" "arm64 other"
 	works make_in_repo bisect

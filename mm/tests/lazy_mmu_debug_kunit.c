@@ -27,10 +27,17 @@
 #include <linux/sched/task.h>
 #include <linux/signal.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+
+#include <asm/sections.h>
+
+#include <trace/events/printk.h>
 
 #define LAZY_MAX_DEPTH		U8_MAX
 #define LAZY_MAX_PAUSES		(U8_MAX - 1)
 #define LAZY_SEQUENCE_LENGTH	6
+#define LAZY_ERROR_LENGTH	8
 
 /* Tasks that report do so one after the other. */
 static unsigned int lazy_nr_reports;
@@ -189,7 +196,6 @@ static noinline void pause_too_deep_is_reported(struct kunit *test)
 	lazy_expect_closed(test);
 }
 
-/* Not even what it leaves open. */
 static noinline void pause_too_deep_is_reported_once(struct kunit *test)
 {
 	bool was_on;
@@ -202,8 +208,6 @@ static noinline void pause_too_deep_is_reported_once(struct kunit *test)
 	was_on = in_lazy_mmu_mode();
 	lazy_mmu_mode_disable();
 	lazy_mmu_check_exit_to_user();
-	lazy_mmu_mode_resume();
-	lazy_close();
 
 	KUNIT_EXPECT_FALSE(test, was_on);
 	lazy_expect_report(test, LAZY_MMU_PAUSE_OVERFLOW, __func__);
@@ -276,7 +280,7 @@ enum lazy_call { LAZY_ENABLE, LAZY_DISABLE, LAZY_PAUSE, LAZY_RESUME };
 
 /* The depth of pauses at which each open section was opened, and is now. */
 struct lazy_model {
-	unsigned int sections[LAZY_SEQUENCE_LENGTH];
+	unsigned int sections[LAZY_ERROR_LENGTH + 1];
 	unsigned int nr_sections;
 	unsigned int nr_pauses;
 };
@@ -357,6 +361,76 @@ static const char *lazy_run(unsigned int code, unsigned int *nr_illegal)
 
 	lazy_close();
 	return wrong;
+}
+
+/* Balanced, and what was opened in a pause is closed in it. */
+static bool lazy_is_legal(const enum lazy_call *calls, unsigned int nr_calls)
+{
+	struct lazy_model model = {};
+
+	for (unsigned int i = 0; i < nr_calls; i++) {
+		unsigned int nr_pauses = model.nr_pauses;
+
+		if (lazy_model_call(&model, calls[i]) != NR_LAZY_MMU_MISUSES)
+			return false;
+		/* A pause that ends with a section of its own open. */
+		if (calls[i] == LAZY_RESUME && model.nr_sections &&
+		    model.sections[model.nr_sections - 1] >= nr_pauses)
+			return false;
+	}
+	return !model.nr_sections && !model.nr_pauses;
+}
+
+/* Then returns to user space. Returns how much was reported. */
+static unsigned int lazy_make_calls(const enum lazy_call *calls, unsigned int nr_calls)
+{
+	lazy_nr_reports = 0;
+	for (unsigned int i = 0; i < nr_calls; i++)
+		lazy_call(calls[i]);
+	lazy_mmu_check_exit_to_user();
+	return lazy_nr_reports;
+}
+
+/* One call of a legal sequence is left out, or there is one too many. */
+static void every_single_error_is_reported_once(struct kunit *test)
+{
+	unsigned int nr_errors = 0, nr_missed = 0, nr_repeated = 0, nr_false = 0;
+
+	for (unsigned int code = 0; code < 1 << (2 * LAZY_ERROR_LENGTH); code++) {
+		enum lazy_call calls[LAZY_ERROR_LENGTH], wrong[LAZY_ERROR_LENGTH + 1];
+
+		for (int i = 0; i < LAZY_ERROR_LENGTH; i++)
+			calls[i] = (code >> (2 * i)) & 3;
+		if (!lazy_is_legal(calls, LAZY_ERROR_LENGTH))
+			continue;
+		nr_false += lazy_make_calls(calls, LAZY_ERROR_LENGTH);
+
+		for (int error = 0; error < 5 * LAZY_ERROR_LENGTH + 4; error++) {
+			/* The first are those that are left out. */
+			int at = error < LAZY_ERROR_LENGTH ? error :
+				 (error - LAZY_ERROR_LENGTH) / 4;
+			unsigned int nr = 0, nr_reports;
+
+			for (int i = 0; i <= LAZY_ERROR_LENGTH; i++) {
+				if (i == at && error >= LAZY_ERROR_LENGTH)
+					wrong[nr++] = (error - LAZY_ERROR_LENGTH) % 4;
+				if (i < LAZY_ERROR_LENGTH &&
+				    (i != at || error >= LAZY_ERROR_LENGTH))
+					wrong[nr++] = calls[i];
+			}
+			nr_reports = lazy_make_calls(wrong, nr);
+			nr_errors++;
+			nr_missed += nr_reports == 0;
+			nr_repeated += nr_reports > 1;
+		}
+		cond_resched();
+	}
+
+	KUNIT_EXPECT_EQ(test, nr_errors, 14 * 16 * 44);
+	KUNIT_EXPECT_EQ(test, nr_missed, 0);
+	KUNIT_EXPECT_EQ(test, nr_repeated, 0);
+	KUNIT_EXPECT_EQ(test, nr_false, 0);
+	lazy_expect_closed(test);
 }
 
 static void calls_are_reported_if_and_only_if_illegal(struct kunit *test)
@@ -487,18 +561,27 @@ static void section_is_left_before_the_sleep(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_entered);
 }
 
-/* What is forgiven is the section that was left, not the next misuse. */
-static void misuse_after_a_report_is_reported(struct kunit *test)
+/* In a task that does not return to user space. */
+static void misuse_soon_after_a_report_is_reported(struct kunit *test)
 {
+	unsigned int nr_reports;
+
 	lazy_mmu_mode_enable();
 	schedule();
 	lazy_mmu_mode_disable();
+	for (int i = 1; i < LAZY_MMU_CHECK_MUTED; i++) {
+		lazy_open();
+		lazy_mmu_mode_disable();
+		lazy_mmu_mode_disable();
+	}
+	nr_reports = lazy_nr_reports;
 	lazy_nr_reports = 0;
 
 	lazy_open();
 	lazy_mmu_mode_disable();
 	lazy_mmu_mode_disable();
 
+	KUNIT_EXPECT_EQ(test, nr_reports, 1);
 	lazy_expect_report(test, LAZY_MMU_DISABLE_WITHOUT_ENABLE, "lazy_open");
 }
 
@@ -845,10 +928,12 @@ static void return_to_user_space_is_not_reported(struct kunit *test)
 }
 
 /* As if this task went there, which kernel threads do not. */
-static void nothing_is_forgiven_after_return_to_user_space(struct kunit *test)
+static void misuse_after_return_to_user_space_is_reported(struct kunit *test)
 {
 	lazy_open();
 	schedule();
+	lazy_mmu_mode_disable();
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 1);
 	lazy_nr_reports = 0;
 
 	lazy_mmu_check_exit_to_user();
@@ -991,49 +1076,6 @@ static void guard_is_a_section_until_the_end_of_the_function(struct kunit *test)
 	lazy_expect_no_report(test);
 }
 
-static void guard_is_a_section_until_an_early_return(struct kunit *test)
-{
-	bool was_on = lazy_guarded_return(true);
-
-	KUNIT_EXPECT_TRUE(test, was_on);
-	lazy_expect_closed(test);
-	lazy_expect_no_report(test);
-}
-
-static void guard_ends_with_each_round_of_a_loop(struct kunit *test)
-{
-	unsigned int nr_on = 0, nr_on_between = 0;
-
-	for (int i = 0; i < 4; i++) {
-		nr_on_between += in_lazy_mmu_mode();
-		guard(lazy_mmu_mode)();
-		nr_on += in_lazy_mmu_mode();
-		if (i == 1)
-			continue;
-		if (i == 2)
-			break;
-	}
-	nr_on_between += in_lazy_mmu_mode();
-
-	KUNIT_EXPECT_EQ(test, nr_on, 3);
-	KUNIT_EXPECT_EQ(test, nr_on_between, 0);
-	lazy_expect_no_report(test);
-}
-
-static void scoped_guard_is_a_section_for_one_statement(struct kunit *test)
-{
-	bool was_on = false, is_on;
-
-	scoped_guard(lazy_mmu_mode)
-		was_on = in_lazy_mmu_mode();
-	is_on = in_lazy_mmu_mode();
-	lazy_close();
-
-	KUNIT_EXPECT_TRUE(test, was_on);
-	KUNIT_EXPECT_FALSE(test, is_on);
-	lazy_expect_no_report(test);
-}
-
 static void guards_nest(struct kunit *test)
 {
 	u8 outer = 0, inner = 0, after = 0;
@@ -1070,20 +1112,6 @@ static void pause_guard_is_a_pause_until_the_end_of_the_function(struct kunit *t
 
 	KUNIT_EXPECT_TRUE(test, was_paused);
 	KUNIT_EXPECT_TRUE(test, is_on);
-	lazy_expect_no_report(test);
-}
-
-static void scoped_pause_guard_is_a_pause_for_one_statement(struct kunit *test)
-{
-	u8 inside = 0, after;
-
-	scoped_guard(lazy_mmu_mode_pause)
-		inside = current->lazy_mmu_state.pause_count;
-	after = current->lazy_mmu_state.pause_count;
-	lazy_close();
-
-	KUNIT_EXPECT_EQ(test, inside, 1);
-	KUNIT_EXPECT_EQ(test, after, 0);
 	lazy_expect_no_report(test);
 }
 
@@ -1130,6 +1158,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(section_closed_after_its_pause_in_another_is_reported_once),
 	KUNIT_CASE(innermost_section_is_the_one_reported),
 	KUNIT_CASE(calls_are_reported_if_and_only_if_illegal),
+	KUNIT_CASE(every_single_error_is_reported_once),
 	KUNIT_CASE(deep_sections_and_pauses_are_not_reported),
 
 	KUNIT_CASE(might_sleep_in_a_section_is_reported),
@@ -1140,7 +1169,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(sleep_in_a_section_is_reported),
 	KUNIT_CASE(sleep_in_nested_sections_is_reported_once),
 	KUNIT_CASE(section_is_left_before_the_sleep),
-	KUNIT_CASE(misuse_after_a_report_is_reported),
+	KUNIT_CASE(misuse_soon_after_a_report_is_reported),
 	KUNIT_CASE(sleep_in_a_pause_is_not_reported),
 	KUNIT_CASE(sleep_outside_a_section_is_not_reported),
 	KUNIT_CASE(preemption_in_a_section_is_not_reported),
@@ -1158,7 +1187,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(pause_open_at_return_to_user_space_is_reported),
 	KUNIT_CASE(section_opened_in_a_pause_at_return_to_user_space_is_reported),
 	KUNIT_CASE(return_to_user_space_is_not_reported),
-	KUNIT_CASE(nothing_is_forgiven_after_return_to_user_space),
+	KUNIT_CASE(misuse_after_return_to_user_space_is_reported),
 
 	KUNIT_CASE(enter_hook_called_twice_is_reported),
 	KUNIT_CASE(leave_hook_called_twice_is_reported),
@@ -1169,12 +1198,8 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(flush_hook_is_not_reported),
 
 	KUNIT_CASE(guard_is_a_section_until_the_end_of_the_function),
-	KUNIT_CASE(guard_is_a_section_until_an_early_return),
-	KUNIT_CASE(guard_ends_with_each_round_of_a_loop),
-	KUNIT_CASE(scoped_guard_is_a_section_for_one_statement),
 	KUNIT_CASE(guards_nest),
 	KUNIT_CASE(pause_guard_is_a_pause_until_the_end_of_the_function),
-	KUNIT_CASE(scoped_pause_guard_is_a_pause_for_one_statement),
 	KUNIT_CASE(guard_opens_where_it_is_used),
 	KUNIT_CASE(guard_closes_where_it_is_used),
 	{}
@@ -1189,13 +1214,147 @@ static int lazy_mmu_mode_debug_init(struct kunit *test)
 	return 0;
 }
 
+/*
+ * What is printed, which the suite above replaces. These cases leave reports in the
+ * log and a taint.
+ */
+static struct {
+	unsigned int nr_titles;
+	char title[160];
+	char opener[160];
+} lazy_printed;
+
+static void lazy_probe_console(void *data, const char *text, size_t len)
+{
+	if (strnstr(text, "BUG: lazy MMU: ", len)) {
+		lazy_printed.nr_titles++;
+		strscpy(lazy_printed.title, text, min(len + 1, sizeof(lazy_printed.title)));
+	} else if (strnstr(text, " opened at ", len)) {
+		strscpy(lazy_printed.opener, text, min(len + 1, sizeof(lazy_printed.opener)));
+	}
+}
+
+static void lazy_expect_printed(struct kunit *test, const char *title, const char *opener)
+{
+	KUNIT_EXPECT_EQ(test, lazy_printed.nr_titles, 1);
+	if (!IS_ENABLED(CONFIG_KALLSYMS))
+		return;
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(lazy_printed.title, title), "%s",
+				  lazy_printed.title);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(lazy_printed.opener, opener), "%s",
+				  lazy_printed.opener);
+}
+
+/* As clear_warn_once in debugfs does. */
+static void lazy_clear_warn_once(void)
+{
+	memset(__start_once, 0, __end_once - __start_once);
+}
+
+static noinline void lazy_disable_twice(void)
+{
+	lazy_open();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+	lazy_close();
+}
+
+static void report_names_the_misuse_and_both_functions(struct kunit *test)
+{
+	lazy_disable_twice();
+
+	lazy_expect_printed(test, "BUG: lazy MMU: disable without enable in lazy_disable_twice+",
+			    "last section opened at lazy_open+");
+}
+
+static void report_of_a_sleep_names_the_scheduler(struct kunit *test)
+{
+	lazy_open();
+	schedule();
+	lazy_close();
+
+	lazy_expect_printed(test, "BUG: lazy MMU: sleep in section in ",
+			    "section opened at lazy_open+");
+}
+
+static void report_at_return_to_user_space_names_the_opener(struct kunit *test)
+{
+	lazy_skip_without_user_check(test);
+
+	lazy_fork(test, lazy_section_to_user_fn);
+
+	lazy_expect_printed(test, "BUG: lazy MMU: return to user space with section or pause open in ",
+			    "section opened at lazy_open+");
+}
+
+static void report_is_printed_once_for_each_opener(struct kunit *test)
+{
+	unsigned int nr_same;
+
+	lazy_disable_twice();
+	lazy_disable_twice();
+	nr_same = lazy_printed.nr_titles;
+
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+	lazy_close();
+
+	KUNIT_EXPECT_EQ(test, nr_same, 1);
+	KUNIT_EXPECT_EQ(test, lazy_printed.nr_titles, 2);
+}
+
+static void report_is_printed_again_after_clear_warn_once(struct kunit *test)
+{
+	lazy_disable_twice();
+	lazy_clear_warn_once();
+	lazy_disable_twice();
+
+	KUNIT_EXPECT_EQ(test, lazy_printed.nr_titles, 2);
+}
+
+static struct kunit_case lazy_mmu_mode_report_cases[] = {
+	KUNIT_CASE(report_names_the_misuse_and_both_functions),
+	KUNIT_CASE(report_of_a_sleep_names_the_scheduler),
+	KUNIT_CASE(report_at_return_to_user_space_names_the_opener),
+	KUNIT_CASE(report_is_printed_once_for_each_opener),
+	KUNIT_CASE(report_is_printed_again_after_clear_warn_once),
+	{}
+};
+
+static int lazy_mmu_mode_report_init(struct kunit *test)
+{
+	memset(&lazy_printed, 0, sizeof(lazy_printed));
+	lazy_clear_warn_once();
+	return 0;
+}
+
+static int lazy_mmu_mode_report_suite_init(struct kunit_suite *suite)
+{
+	return register_trace_console(lazy_probe_console, NULL);
+}
+
+static void lazy_mmu_mode_report_suite_exit(struct kunit_suite *suite)
+{
+	unregister_trace_console(lazy_probe_console, NULL);
+	tracepoint_synchronize_unregister();
+}
+
 static struct kunit_suite lazy_mmu_mode_debug_suite = {
 	.name = "lazy_mmu_mode_debug",
 	.init = lazy_mmu_mode_debug_init,
 	.test_cases = lazy_mmu_mode_debug_cases,
 };
 
-kunit_test_suite(lazy_mmu_mode_debug_suite);
+static struct kunit_suite lazy_mmu_mode_report_suite = {
+	.name = "lazy_mmu_mode_report",
+	.suite_init = lazy_mmu_mode_report_suite_init,
+	.suite_exit = lazy_mmu_mode_report_suite_exit,
+	.init = lazy_mmu_mode_report_init,
+	.test_cases = lazy_mmu_mode_report_cases,
+};
+
+kunit_test_suites(&lazy_mmu_mode_debug_suite, &lazy_mmu_mode_report_suite);
 
 MODULE_DESCRIPTION("KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE and the guards");
 MODULE_LICENSE("GPL");

@@ -56,7 +56,7 @@ static const char * const lazy_event_names[] = {
 	[LAZY_ENTER]	= "arch_enter()",
 	[LAZY_LEAVE]	= "arch_leave()",
 	[LAZY_FLUSH]	= "arch_flush()",
-	[LAZY_NO_HOOK]	= "no hook",
+	[LAZY_NO_HOOK]	= "ø",
 };
 
 static const enum lazy_event lazy_calls[] = {
