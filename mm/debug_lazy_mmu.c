@@ -11,7 +11,6 @@
  */
 #include <kunit/static_stub.h>
 
-#include <linux/cleanup.h>
 #include <linux/kernel.h>
 #include <linux/lazy_mmu_check.h>
 #include <linux/minmax.h>
@@ -55,21 +54,25 @@ static DEFINE_RAW_SPINLOCK(lazy_mmu_report_lock);
 /* Each misuse once for each place where a section was opened. */
 static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 {
+	unsigned long flags;
 	unsigned int i;
+	bool is_new;
 
-	guard(raw_spinlock_irqsave)(&lazy_mmu_report_lock);
-
+	raw_spin_lock_irqsave(&lazy_mmu_report_lock, flags);
 	for (i = 0; i < lazy_mmu_nr_reported; i++) {
 		if (lazy_mmu_reported[i].misuse == report->misuse &&
 		    lazy_mmu_reported[i].opened_ip == report->opened_ip)
-			return true;
+			break;
 	}
-	if (i == ARRAY_SIZE(lazy_mmu_reported))
-		return true;
-	lazy_mmu_reported[i].misuse = report->misuse;
-	lazy_mmu_reported[i].opened_ip = report->opened_ip;
-	lazy_mmu_nr_reported = i + 1;
-	return false;
+	is_new = i == lazy_mmu_nr_reported && i < ARRAY_SIZE(lazy_mmu_reported);
+	if (is_new) {
+		lazy_mmu_reported[i].misuse = report->misuse;
+		lazy_mmu_reported[i].opened_ip = report->opened_ip;
+		lazy_mmu_nr_reported = i + 1;
+	}
+	raw_spin_unlock_irqrestore(&lazy_mmu_report_lock, flags);
+
+	return !is_new;
 }
 
 /**

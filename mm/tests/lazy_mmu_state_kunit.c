@@ -143,6 +143,7 @@ static bool lazy_is_as_expected(const struct lazy_context *context,
 				const struct lazy_recorded *recorded)
 {
 	const struct lazy_seen *at_hook = &recorded->at_hook;
+	unsigned int nr_hooks = row->hook == LAZY_TEST_NO_HOOK ? 0 : 1;
 
 	if (seen->enable != enable + row->enable_by ||
 	    seen->pause != context->pause + row->pause_by ||
@@ -151,7 +152,7 @@ static bool lazy_is_as_expected(const struct lazy_context *context,
 	if (context->is_real)
 		return true;
 	if (recorded->hook != row->hook ||
-	    recorded->nr_hooks != (row->hook != LAZY_TEST_NO_HOOK) ||
+	    recorded->nr_hooks != nr_hooks ||
 	    recorded->has_warned != (row->warns && !IS_ENABLED(CONFIG_DEBUG_LAZY_MMU_MODE)))
 		return false;
 	/* The counts change before the hook is called. */

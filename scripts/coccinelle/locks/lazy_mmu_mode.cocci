@@ -82,10 +82,12 @@ def blocks(name):
 def is_test(p):
     return p[0].file.endswith("_kunit.c")
 
-# Hooks are for architectures, and for the one place that the helpers call them.
+# Hooks are for architectures, and for the helpers.
+HELPERS = ("include/linux/pgtable.h", "mm/lazy_mmu.c", "mm/debug_lazy_mmu.c")
+
 def may_call_hooks(p):
     path = os.path.relpath(p[0].file, os.environ.get("srctree", "."))
-    return path.startswith("arch/") or p[0].current_element == "lazy_mmu_call_hook"
+    return path.startswith("arch/") or path in HELPERS
 
 # A guard's section ends with the innermost block around it.
 guard_end = {}

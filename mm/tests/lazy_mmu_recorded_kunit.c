@@ -22,8 +22,8 @@
 
 #include <linux/lazy_mmu_check.h>
 /* Nor is what follows for the detector to see. */
-#define lazy_mmu_check_call(call, hook, ip)	do { } while (0)
-#define lazy_mmu_check_hook(hook, ip)		do { } while (0)
+#define lazy_mmu_check_call(...)	do { } while (0)
+#define lazy_mmu_check_hook(...)	do { } while (0)
 
 static void lazy_recorded_enter(void);
 static void lazy_recorded_leave(void);
