@@ -56,7 +56,7 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 {
 	unsigned long flags;
 	unsigned int i;
-	bool is_new;
+	bool is_new = false;
 
 	raw_spin_lock_irqsave(&lazy_mmu_report_lock, flags);
 	for (i = 0; i < lazy_mmu_nr_reported; i++) {
@@ -64,11 +64,11 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 		    lazy_mmu_reported[i].opened_ip == report->opened_ip)
 			break;
 	}
-	is_new = i == lazy_mmu_nr_reported && i < ARRAY_SIZE(lazy_mmu_reported);
-	if (is_new) {
+	if (i == lazy_mmu_nr_reported && i < ARRAY_SIZE(lazy_mmu_reported)) {
 		lazy_mmu_reported[i].misuse = report->misuse;
 		lazy_mmu_reported[i].opened_ip = report->opened_ip;
 		lazy_mmu_nr_reported = i + 1;
+		is_new = true;
 	}
 	raw_spin_unlock_irqrestore(&lazy_mmu_report_lock, flags);
 

@@ -1291,7 +1291,7 @@ static void report_at_return_to_user_space_names_the_opener(struct kunit *test)
 			    "section opened at lazy_open+");
 }
 
-static void report_is_printed_once_for_each_opener(struct kunit *test)
+static void report_is_printed_once_per_opener(struct kunit *test)
 {
 	unsigned int nr_same;
 
@@ -1321,7 +1321,7 @@ static struct kunit_case lazy_mmu_mode_report_cases[] = {
 	KUNIT_CASE(report_names_the_misuse_and_both_functions),
 	KUNIT_CASE(report_of_a_sleep_names_the_scheduler),
 	KUNIT_CASE(report_at_return_to_user_space_names_the_opener),
-	KUNIT_CASE(report_is_printed_once_for_each_opener),
+	KUNIT_CASE(report_is_printed_once_per_opener),
 	KUNIT_CASE(report_is_printed_again_after_clear_warn_once),
 	{}
 };
