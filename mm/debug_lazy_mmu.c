@@ -64,7 +64,7 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 		    lazy_mmu_reported[i].opened_ip == report->opened_ip)
 			break;
 	}
-	if (i == lazy_mmu_nr_reported && i < ARRAY_SIZE(lazy_mmu_reported)) {
+	if (i < ARRAY_SIZE(lazy_mmu_reported) && i == lazy_mmu_nr_reported) {
 		lazy_mmu_reported[i].misuse = report->misuse;
 		lazy_mmu_reported[i].opened_ip = report->opened_ip;
 		lazy_mmu_nr_reported = i + 1;
