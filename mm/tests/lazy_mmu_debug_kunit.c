@@ -1061,19 +1061,16 @@ static void deep_sections_and_pauses_are_not_reported(struct kunit *test)
 
 /* Guards. None of the ways to leave a scope leaves a section open. */
 
-static noinline bool lazy_guarded_return(bool is_early)
+static noinline bool lazy_guarded_return(void)
 {
 	guard(lazy_mmu_mode)();
 
-	if (is_early)
-		return in_lazy_mmu_mode();
-	barrier();
 	return in_lazy_mmu_mode() && current->lazy_mmu_state.enable_count == 1;
 }
 
 static void guard_is_a_section_until_the_end_of_the_function(struct kunit *test)
 {
-	bool was_on = lazy_guarded_return(false);
+	bool was_on = lazy_guarded_return();
 
 	KUNIT_EXPECT_TRUE(test, was_on);
 	lazy_expect_closed(test);
