@@ -313,7 +313,7 @@ in_git() {
 	tool save
 	FROM=HEAD works tool review
 	is "$(grep -c ' = ' <<<"$output")" 6
-	grep -q '[0-9] ! .*mm: grow$' <<<"$output"
+	grep -q '[0-9a-f] ! .*mm: grow$' <<<"$output"
 	grep -q '[-]+thirty' <<<"$output"
 	grep -q '[+]+XXX' <<<"$output"
 	is "$(grep -c Topic <<<"$output")" 0
