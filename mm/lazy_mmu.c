@@ -10,34 +10,40 @@
 #define lazy_mmu_warn_on(cond) \
 	VM_WARN_ON_ONCE(!IS_ENABLED(CONFIG_DEBUG_LAZY_MMU_MODE) && (cond))
 
-/* The mode does not change in these two, so the one hook is flush. */
 void lazy_mmu_mode_enable_slow(unsigned long ip)
 {
 	struct lazy_mmu_state *state = &current->lazy_mmu_state;
+	bool enter = false;
 
 	if (in_task() && state->pause_count == 0) {
 		lazy_mmu_warn_on(state->enable_count == U8_MAX);
 		if (state->enable_count < U8_MAX)
-			state->enable_count++;
+			enter = ++state->enable_count == 1;
 	}
-	lazy_mmu_check_call(LAZY_MMU_CALL_ENABLE, LAZY_MMU_HOOK_NONE, ip);
+	lazy_mmu_check_call(LAZY_MMU_CALL_ENABLE,
+			    enter ? LAZY_MMU_HOOK_ENTER : LAZY_MMU_HOOK_NONE, ip);
+	if (enter)
+		arch_enter_lazy_mmu_mode();
 }
 
 void lazy_mmu_mode_disable_slow(unsigned long ip)
 {
 	struct lazy_mmu_state *state = &current->lazy_mmu_state;
-	bool flush = false;
+	bool leave = false, flush = false;
 
 	if (in_task() && state->pause_count == 0) {
 		lazy_mmu_warn_on(state->enable_count == 0);
 		if (state->enable_count > 0) {
-			state->enable_count--;
-			flush = true;
+			leave = --state->enable_count == 0;
+			flush = !leave;
 		}
 	}
 	lazy_mmu_check_call(LAZY_MMU_CALL_DISABLE,
+			    leave ? LAZY_MMU_HOOK_LEAVE :
 			    flush ? LAZY_MMU_HOOK_FLUSH : LAZY_MMU_HOOK_NONE, ip);
-	if (flush)
+	if (leave)
+		arch_leave_lazy_mmu_mode();
+	else if (flush)
 		arch_flush_lazy_mmu_mode();
 }
 
