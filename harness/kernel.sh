@@ -104,6 +104,7 @@ boot() {
 	local status=0 words=("${@:4}")
 
 	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
+	[ ! "${P[Qemu]}" ] || words+=(--qemu_args="${P[Qemu]}")
 	rm -f "$1/test.log" "$2.boot"
 	# kunit.py bounds the kernel's time; the outer bound is for kunit.py.
 	BOUND=$(($3 + 60)) kunit_py exec "${P[Run]}" "$1" --timeout="$3" "${words[@]}" 2>&1 |
@@ -189,12 +190,29 @@ all_ran() {
 	return $status
 }
 
+# ran_again LOG: whether the suites of the series passed once more, after the boot:
+# they leave nothing behind, and the kernel's own text and tables are read-only then.
+ran_again() {
+	local said
+
+	said=$(sed -n 's/^.*again: //p' "$1.boot")
+	if [[ $said =~ ^[1-9][0-9]*" suites"$ ]]; then
+		return
+	elif [[ $said != *:* ]]; then
+		echo "the suites of the series did not run again"
+	else
+		sed -n 's/.*:/run again, suite &/p' <<<"$said"
+	fi
+	return 1
+}
+
 # run_tests OUT LOG [FILTER]: boots and judges; a summary is the last line.
 run_tests() {
 	local status=0 passed failed skipped words
 
 	# shellcheck disable=SC2206 # a list
 	words=(${P[Arguments]})
+	[ "${3:-}" ] || words+=(kunit_shutdown=none again=lazy_mmu "guest_end=${P[End]}")
 	words=("${words[@]/#/--kernel_args=}")
 	if [ "${3:-}" ]; then
 		words+=("$3")
@@ -208,7 +226,7 @@ run_tests() {
 		status=1
 	fi
 	check_log "$2" || status=1
-	[ "${3:-}" ] || all_ran "$1" "$2" || status=1
+	[ "${3:-}" ] || { all_ran "$1" "$2" && ran_again "$2"; } || status=1
 	[ $status = 0 ] || [ "$failed" != 0 ] || failed=1
 	echo "${P[Name]}: $passed passed, $failed failed, $skipped skipped; log: $(named "$2.boot")"
 	[ "$failed" = 0 ]

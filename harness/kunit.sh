@@ -79,6 +79,7 @@ cmd_shell() {
 		words=(--kernel_args=nokaslr --qemu_args="-s -S")
 	fi
 	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
+	[ ! "${P[Qemu]}" ] || words+=(--qemu_args="${P[Qemu]}")
 	[ ! "${P[Debian]}" ] || get_busybox
 	# shellcheck disable=SC2046 # a file or none
 	build_tests $([ ! "${GDB:-}" ] || echo "$ROOT/platforms/common/gdb.config")

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The init of the kernel that runs the tests, for a boot that runs none: starts
- * the stress program if stress_seconds is on the kernel's command line, and else
- * a shell. That is busybox if there is one, or knows a few commands itself, for
+ * The init of the kernel that runs the tests. What is on the kernel's command line
+ * decides: with stress_seconds it starts the stress program, with again=NAME it
+ * runs once more the KUnit suites whose names begin so, else it starts a shell.
+ * That is busybox if there is one, or knows a few commands itself, for
  * architectures that Debian has no static shell for.
  */
 #include <dirent.h>
@@ -16,6 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest.h"
+
+#define KUNIT		"/sys/kernel/debug/kunit"
 #define MAX_ARGS	32
 
 static void list(const char *dir)
@@ -120,9 +124,52 @@ static void shell(void)
 	}
 }
 
+/* What debugfs is for. Says the first line of a result that failed. */
+static void again(const char *suite)
+{
+	char path[300], line[300];
+	FILE *file;
+	int fd;
+
+	snprintf(path, sizeof(path), KUNIT "/%s/run", suite);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, "1", 1) != 1) {
+		say("again: %s: %s: %s\n", suite, path, strerror(errno));
+		return;
+	}
+	close(fd);
+	snprintf(path, sizeof(path), KUNIT "/%s/results", suite);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line + strspn(line, " "), "not ok", 6)) {
+			say("again: %s: %s", suite, line);
+			break;
+		}
+	}
+	if (!file)
+		say("again: %s: %s: %s\n", suite, path, strerror(errno));
+	else
+		fclose(file);
+}
+
+static void run_again(const char *prefix)
+{
+	struct dirent **names;
+	int i, nr = scandir(KUNIT, &names, NULL, alphasort), nr_run = 0;
+
+	kmsg = open("/dev/kmsg", O_WRONLY);
+	for (i = 0; i < nr; i++) {
+		if (!strncmp(names[i]->d_name, prefix, strlen(prefix))) {
+			again(names[i]->d_name);
+			nr_run++;
+		}
+	}
+	say("again: %d suites\n", nr_run);
+}
+
 int main(void)
 {
-	char *end = getenv("guest_end");
+	char *end = getenv("guest_end"), *prefix = getenv("again");
 	pid_t pid;
 
 	if (!end)
@@ -137,7 +184,9 @@ int main(void)
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	setenv("PATH", "/bin", 1);
-	if (access("/bin/busybox", X_OK)) {
+	if (prefix) {
+		run_again(prefix);
+	} else if (access("/bin/busybox", X_OK)) {
 		shell();
 	} else {
 		pid = fork();

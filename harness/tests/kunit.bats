@@ -246,6 +246,19 @@ each_suite() (
 	grep -q "^Summary: test 14 .*failed: 1" <<<"$output"
 }
 
+@test "suites that do not pass when they run again" {
+	works kunit
+	is "$(calls 'kunit.py exec' --kernel_args=kunit_shutdown=none --kernel_args=again=lazy_mmu)" 1
+	printf '%s\n' "again: lazy_mmu_mode:     not ok 7 leaks" "again: 4 suites" >"$FAKE/again"
+	complains "^run again, suite lazy_mmu_mode: *not ok 7 leaks" kunit
+	grep -q "^arm64: 1 passed, 1 failed" <<<"$output"
+	for said in "again: 0 suites" ""; do
+		echo "$said" >"$FAKE/again"
+		complains "^the suites of the series did not run again" kunit
+	done
+	works kunit arm64 a.b
+}
+
 # --- the contract
 
 @test "run prints the rows, on arm64 unless it is told" {
