@@ -10,6 +10,7 @@
  * what else the task does wrong for a while is made good silently.
  */
 #include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 
 #include <linux/kernel.h>
 #include <linux/lazy_mmu_check.h>
@@ -325,6 +326,7 @@ void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
 	if (hook != LAZY_MMU_HOOK_NONE)
 		lazy_mmu_check_hook(hook, ip);
 }
+EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_check_call);
 
 /**
  * lazy_mmu_check_sleep() - Check that a task that sleeps is not in a section

@@ -2,6 +2,8 @@
 /*
  * Lazy MMU sections: what <linux/pgtable.h> does not do inline.
  */
+#include <kunit/visibility.h>
+
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/sched.h>
@@ -25,6 +27,7 @@ void lazy_mmu_mode_enable_slow(unsigned long ip)
 	if (enter)
 		arch_enter_lazy_mmu_mode();
 }
+EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_mode_enable_slow);
 
 void lazy_mmu_mode_disable_slow(unsigned long ip)
 {
@@ -46,6 +49,7 @@ void lazy_mmu_mode_disable_slow(unsigned long ip)
 	else if (flush)
 		arch_flush_lazy_mmu_mode();
 }
+EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_mode_disable_slow);
 
 void __lazy_mmu_mode_pause(unsigned long ip)
 {
@@ -61,6 +65,7 @@ void __lazy_mmu_mode_pause(unsigned long ip)
 	if (leave)
 		arch_leave_lazy_mmu_mode();
 }
+EXPORT_SYMBOL_IF_KUNIT(__lazy_mmu_mode_pause);
 
 void __lazy_mmu_mode_resume(unsigned long ip)
 {
@@ -79,6 +84,7 @@ void __lazy_mmu_mode_resume(unsigned long ip)
 	if (enter)
 		arch_enter_lazy_mmu_mode();
 }
+EXPORT_SYMBOL_IF_KUNIT(__lazy_mmu_mode_resume);
 
 void lazy_mmu_mode_reset(unsigned long ip)
 {

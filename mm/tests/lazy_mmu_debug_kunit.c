@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE and for the guards: each misuse of
- * lazy MMU sections is reported as what it is, once, with the function that
- * opened the section; what is legal is not reported; and a guard ends what it
- * began, whichever way its scope is left.
+ * KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE: each misuse of lazy MMU sections is
+ * reported as what it is, once, with the function that opened the section, also
+ * by a guard; and what is legal is not reported.
  *
  * A stub takes the reports, so that none gets to the log and taints the kernel.
  * It gets those of the task that runs the case and of tasks that the case tells
@@ -12,10 +11,7 @@
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 
-#include <linux/completion.h>
-#include <linux/hrtimer.h>
 #include <linux/kthread.h>
-#include <linux/ktime.h>
 #include <linux/lazy_mmu_check.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -33,6 +29,8 @@
 #include <asm/sections.h>
 
 #include <trace/events/printk.h>
+
+#include "lazy_mmu_kunit.h"
 
 #define LAZY_MAX_DEPTH		U8_MAX
 #define LAZY_MAX_PAUSES		(U8_MAX - 1)
@@ -276,8 +274,6 @@ static void innermost_section_is_the_one_reported(struct kunit *test)
 	lazy_expect_closed(test);
 }
 
-enum lazy_call { LAZY_ENABLE, LAZY_DISABLE, LAZY_PAUSE, LAZY_RESUME };
-
 /* The depth of pauses at which each open section was opened, and is now. */
 struct lazy_model {
 	unsigned int sections[LAZY_ERROR_LENGTH + 1];
@@ -306,26 +302,10 @@ static enum lazy_mmu_misuse lazy_model_call(struct lazy_model *model, enum lazy_
 			return LAZY_MMU_RESUME_WITHOUT_PAUSE;
 		model->nr_pauses--;
 		break;
+	default:
+		break;
 	}
 	return NR_LAZY_MMU_MISUSES;
-}
-
-static void lazy_call(enum lazy_call call)
-{
-	switch (call) {
-	case LAZY_ENABLE:
-		lazy_mmu_mode_enable();
-		break;
-	case LAZY_DISABLE:
-		lazy_mmu_mode_disable();
-		break;
-	case LAZY_PAUSE:
-		lazy_mmu_mode_pause();
-		break;
-	case LAZY_RESUME:
-		lazy_mmu_mode_resume();
-		break;
-	}
 }
 
 /*
@@ -343,7 +323,7 @@ static const char *lazy_run(unsigned int code, unsigned int *nr_illegal)
 		enum lazy_call call = (code >> (2 * i)) & 3;
 
 		misuse = lazy_model_call(&model, call);
-		lazy_call(call);
+		lazy_do_call(call);
 		if (misuse != NR_LAZY_MMU_MISUSES)
 			break;
 		if (lazy_nr_reports)
@@ -386,7 +366,7 @@ static unsigned int lazy_make_calls(const enum lazy_call *calls, unsigned int nr
 {
 	lazy_nr_reports = 0;
 	for (unsigned int i = 0; i < nr_calls; i++)
-		lazy_call(calls[i]);
+		lazy_do_call(calls[i]);
 	lazy_mmu_check_exit_to_user();
 	return lazy_nr_reports;
 }
@@ -476,9 +456,9 @@ static noinline void might_sleep_in_a_section_is_reported(struct kunit *test)
 
 static noinline void cond_resched_in_a_section_is_reported(struct kunit *test)
 {
-	lazy_skip_without_might_sleep(test);
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "not with CONFIG_PREEMPT_RT");
+	if (IS_ENABLED(CONFIG_PREEMPTION) &&
+	    (IS_ENABLED(CONFIG_PREEMPT_RT) || !IS_ENABLED(CONFIG_DEBUG_ATOMIC_SLEEP)))
+		kunit_skip(test, "cond_resched() is empty");
 
 	lazy_open();
 	cond_resched();
@@ -639,55 +619,33 @@ static void preemption_in_a_section_is_not_reported(struct kunit *test)
 
 /* Interrupts, in which the helpers do nothing. */
 
-struct lazy_interrupt {
-	struct hrtimer timer;
-	struct task_struct *task;
-	bool hit;
-	bool done;
-};
-
-static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+static void lazy_call_in_an_interrupt(struct lazy_irq *irq)
 {
-	struct lazy_interrupt *irq = container_of(timer, typeof(*irq), timer);
-
-	if (current == irq->task) {
-		irq->hit = true;
-		lazy_mmu_mode_enable();
-		lazy_mmu_mode_disable();
-		lazy_mmu_mode_disable();
-		lazy_mmu_mode_resume();
-		lazy_mmu_mode_pause();
-	}
-	WRITE_ONCE(irq->done, true);
-
-	return HRTIMER_NORESTART;
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_disable();
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_pause();
 }
+
+KUNIT_ARRAY_PARAM_DESC(lazy_irq, lazy_irq_params, desc);
 
 static void calls_in_an_interrupt_are_not_reported(struct kunit *test)
 {
-	struct lazy_interrupt *irq = kunit_kzalloc(test, sizeof(*irq), GFP_KERNEL);
+	const struct lazy_irq_param *param = test->param_value;
+	struct lazy_irq *irq = kunit_kzalloc(test, sizeof(*irq), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, irq);
-	irq->task = current;
-	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-	irq->timer.function = lazy_interrupt_fn;
+	lazy_irq_init(test, irq, param->is_soft, lazy_call_in_an_interrupt);
 
-	/* The handler may run on top of another task. */
-	for (int i = 0; i < 100 && !irq->hit; i++) {
-		ktime_t end = ktime_add_ms(ktime_get(), 100);
-
-		irq->done = false;
+	for (int i = 0; i < 100 && !lazy_irq_hit(irq); i++) {
 		lazy_mmu_mode_enable();
-		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC),
-			      HRTIMER_MODE_REL_PINNED_HARD);
-		while (!READ_ONCE(irq->done) && ktime_before(ktime_get(), end))
-			cpu_relax();
+		lazy_irq_start(irq);
+		lazy_irq_wait(irq);
 		lazy_mmu_mode_disable();
-		hrtimer_cancel(&irq->timer);
-		cond_resched();
 	}
 
-	KUNIT_ASSERT_TRUE(test, irq->hit);
+	KUNIT_ASSERT_TRUE(test, lazy_irq_hit(irq));
 	lazy_expect_no_report(test);
 }
 
@@ -1059,62 +1017,7 @@ static void deep_sections_and_pauses_are_not_reported(struct kunit *test)
 	lazy_expect_closed(test);
 }
 
-/* Guards. None of the ways to leave a scope leaves a section open. */
-
-static noinline bool lazy_guarded_return(void)
-{
-	guard(lazy_mmu_mode)();
-
-	return in_lazy_mmu_mode() && current->lazy_mmu_state.enable_count == 1;
-}
-
-static void guard_is_a_section_until_the_end_of_the_function(struct kunit *test)
-{
-	bool was_on = lazy_guarded_return();
-
-	KUNIT_EXPECT_TRUE(test, was_on);
-	lazy_expect_closed(test);
-	lazy_expect_no_report(test);
-}
-
-static void guards_nest(struct kunit *test)
-{
-	u8 outer = 0, inner = 0, after = 0;
-
-	scoped_guard(lazy_mmu_mode) {
-		outer = current->lazy_mmu_state.enable_count;
-		scoped_guard(lazy_mmu_mode)
-			inner = current->lazy_mmu_state.enable_count;
-		after = current->lazy_mmu_state.enable_count;
-	}
-	lazy_close();
-
-	KUNIT_EXPECT_EQ(test, outer, 1);
-	KUNIT_EXPECT_EQ(test, inner, 2);
-	KUNIT_EXPECT_EQ(test, after, 1);
-	lazy_expect_no_report(test);
-}
-
-static noinline bool lazy_guarded_pause(void)
-{
-	guard(lazy_mmu_mode_pause)();
-
-	return !in_lazy_mmu_mode() && current->lazy_mmu_state.pause_count == 1;
-}
-
-static void pause_guard_is_a_pause_until_the_end_of_the_function(struct kunit *test)
-{
-	bool was_paused, is_on;
-
-	lazy_mmu_mode_enable();
-	was_paused = lazy_guarded_pause();
-	is_on = in_lazy_mmu_mode();
-	lazy_close();
-
-	KUNIT_EXPECT_TRUE(test, was_paused);
-	KUNIT_EXPECT_TRUE(test, is_on);
-	lazy_expect_no_report(test);
-}
+/* Guards, of which the reports name the user. */
 
 static noinline void lazy_fork_check_in_guard(void)
 {
@@ -1174,7 +1077,7 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(sleep_in_a_pause_is_not_reported),
 	KUNIT_CASE(sleep_outside_a_section_is_not_reported),
 	KUNIT_CASE(preemption_in_a_section_is_not_reported),
-	KUNIT_CASE(calls_in_an_interrupt_are_not_reported),
+	KUNIT_CASE_PARAM(calls_in_an_interrupt_are_not_reported, lazy_irq_gen_params),
 
 	KUNIT_CASE(exit_in_a_section_is_reported),
 	KUNIT_CASE(exit_in_a_pause_is_reported),
@@ -1198,9 +1101,6 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(leave_hook_called_twice_after_a_preemption_is_reported),
 	KUNIT_CASE(flush_hook_is_not_reported),
 
-	KUNIT_CASE(guard_is_a_section_until_the_end_of_the_function),
-	KUNIT_CASE(guards_nest),
-	KUNIT_CASE(pause_guard_is_a_pause_until_the_end_of_the_function),
 	KUNIT_CASE(guard_opens_where_it_is_used),
 	KUNIT_CASE(guard_closes_where_it_is_used),
 	{}
@@ -1357,5 +1257,5 @@ static struct kunit_suite lazy_mmu_mode_report_suite = {
 
 kunit_test_suites(&lazy_mmu_mode_debug_suite, &lazy_mmu_mode_report_suite);
 
-MODULE_DESCRIPTION("KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE and the guards");
+MODULE_DESCRIPTION("KUnit tests for CONFIG_DEBUG_LAZY_MMU_MODE");
 MODULE_LICENSE("GPL");

@@ -8,8 +8,6 @@
 #include <asm/pgtable.h>
 #include <asm/lazy_mmu.h>
 
-#include "lazy_mmu_kunit.h"
-
 /* What <linux/pgtable.h> and lazy_mmu.c define from here on is for this file. */
 #define arch_enter_lazy_mmu_mode	lazy_recorded_enter
 #define arch_leave_lazy_mmu_mode	lazy_recorded_leave
@@ -29,59 +27,50 @@ static void lazy_recorded_enter(void);
 static void lazy_recorded_leave(void);
 static void lazy_recorded_flush(void);
 
+#include <kunit/visibility.h>
 #include <linux/mmdebug.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 
+#include "lazy_mmu_kunit.h"
+
 static struct lazy_recorded *lazy_record;
+
+/* Nor is this exported. */
+#undef EXPORT_SYMBOL_IF_KUNIT
+#define EXPORT_SYMBOL_IF_KUNIT(...)
 
 #undef VM_WARN_ON_ONCE
 #define VM_WARN_ON_ONCE(cond)	(lazy_record->has_warned |= (cond))
 
 #include "../lazy_mmu.c"
 
-static void lazy_record_hook(enum lazy_test_hook hook)
+static void lazy_record_hook(enum lazy_hook hook)
 {
 	lazy_record->hook = hook;
 	lazy_record->nr_hooks++;
-	lazy_look(&lazy_record->at_hook);
+	lazy_look_at_counts(&lazy_record->at_hook);
 }
 
 static void lazy_recorded_enter(void)
 {
-	lazy_record_hook(LAZY_TEST_ENTER);
+	lazy_record_hook(LAZY_ENTER);
 }
 
 static void lazy_recorded_leave(void)
 {
-	lazy_record_hook(LAZY_TEST_LEAVE);
+	lazy_record_hook(LAZY_LEAVE);
 }
 
 static void lazy_recorded_flush(void)
 {
-	lazy_record_hook(LAZY_TEST_FLUSH);
+	lazy_record_hook(LAZY_FLUSH);
 }
 
 /* One at a time, preemption disabled. */
-void lazy_recorded_call(enum lazy_test_call call, struct lazy_recorded *recorded)
+void lazy_recorded_call(enum lazy_call call, struct lazy_recorded *recorded)
 {
 	*recorded = (struct lazy_recorded) {};
 	lazy_record = recorded;
-
-	switch (call) {
-	case LAZY_TEST_ENABLE:
-		lazy_mmu_mode_enable();
-		break;
-	case LAZY_TEST_DISABLE:
-		lazy_mmu_mode_disable();
-		break;
-	case LAZY_TEST_PAUSE:
-		lazy_mmu_mode_pause();
-		break;
-	case LAZY_TEST_RESUME:
-		lazy_mmu_mode_resume();
-		break;
-	default:
-		break;
-	}
+	lazy_do_call(call);
 }

@@ -28,13 +28,8 @@ static unsigned int lazy_nr_dsb, lazy_nr_isb;
 
 #include <kunit/test.h>
 
-#include <linux/completion.h>
-#include <linux/cpumask.h>
 #include <linux/gfp.h>
-#include <linux/hrtimer.h>
 #include <linux/io.h>
-#include <linux/kthread.h>
-#include <linux/ktime.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
@@ -44,7 +39,6 @@ static unsigned int lazy_nr_dsb, lazy_nr_isb;
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/set_memory.h>
-#include <linux/sizes.h>
 #include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
@@ -53,7 +47,7 @@ static unsigned int lazy_nr_dsb, lazy_nr_isb;
 
 #include <trace/events/lazy_mmu.h>
 
-#include <asm/trans_pgd.h>
+#include "../../../mm/tests/lazy_mmu_kunit.h"
 
 #define LAZY_NR_PAGES	16
 
@@ -102,21 +96,6 @@ static void lazy_end(struct lazy_seen *seen)
 	KUNIT_EXPECT_EQ(__test, __seen.nr_dsb, __nr);			\
 	KUNIT_EXPECT_EQ(__test, __seen.nr_isb, __nr);			\
 } while (0)
-
-/* Wait in a section, and let preemption in. */
-static bool lazy_spin_until_done(struct completion *done, unsigned int ms)
-{
-	ktime_t end = ktime_add_ms(ktime_get(), ms);
-
-	while (!completion_done(done)) {
-		if (ktime_after(ktime_get(), end))
-			return false;
-		cpu_relax();
-		preempt_disable();
-		preempt_enable();
-	}
-	return true;
-}
 
 /* Entries of each level. No walker sees them: they are in no table. */
 
@@ -274,6 +253,21 @@ static void entry_is_stored_at_once_in_a_section(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, pte_valid(first));
 	KUNIT_EXPECT_EQ(test, pte_valid(last), level == LAZY_PTES);
+}
+
+/* With CONFIG_ARM64_CONTPTE out of line, where barriers are not counted. */
+static void set_ptes_leaves_a_mark_in_a_section(struct kunit *test)
+{
+	struct lazy_seen seen;
+
+	lazy_clear_entry();
+	lazy_mmu_mode_enable();
+	seen = LAZY_WATCH(set_ptes(&init_mm, 0, lazy_entry.ptes, __pte(lazy_kernel_val()),
+				   LAZY_NR_PAGES));
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_TRUE(test, seen.is_marked);
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
 }
 
 /* Entries that need no barriers. */
@@ -530,6 +524,7 @@ static void page_mapped_in_an_inner_section_is_usable_after_it(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, val, 1234);
 }
 
+/* For all that write through it, such as set_swapper_pgd(). */
 static void fixmap_is_immediate_in_a_section(struct kunit *test)
 {
 	void *mapped = (void *)fix_to_virt(FIX_BTMAP_BEGIN);
@@ -547,7 +542,10 @@ static void fixmap_is_immediate_in_a_section(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, val, 5678);
 }
 
-/* Writes what is there already. */
+/*
+ * Writes what is there already. That is a store with barriers of its own, at boot.
+ * Once rodata is read-only, when debugfs runs it again, the fixmap is in between.
+ */
 static void swapper_pg_dir_is_immediate_in_a_section(struct kunit *test)
 {
 	pgd_t *pgdp = pgd_offset_k((unsigned long)page_address(lazy_page));
@@ -582,18 +580,24 @@ static void lazy_vmap_probe(void *data, enum lazy_mmu_hook hook, u8 enable_count
 		return;
 
 	snprintf(caller, sizeof(caller), "%ps", (void *)ip);
-	if (!strstr(caller, lazy_vmap_log.caller))
+	if (lazy_vmap_log.caller && !strstr(caller, lazy_vmap_log.caller))
 		return;
 	lazy_vmap_log.nr_sections++;
 	if (lazy_is_marked())
 		lazy_vmap_log.nr_batches++;
 }
 
-/* Logs what functions leave the mode that have @caller in their name. */
-static void lazy_vmap_begin(struct kunit *test, const char *caller)
+/* Inline, since without these events there is nothing to register, either. */
+static __always_inline void lazy_skip_without_events(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_DEBUG_LAZY_MMU_MODE) || !IS_ENABLED(CONFIG_KALLSYMS))
 		kunit_skip(test, "needs CONFIG_DEBUG_LAZY_MMU_MODE and CONFIG_KALLSYMS");
+}
+
+/* Logs what functions leave the mode that have @caller in their name, or all. */
+static void lazy_vmap_begin(struct kunit *test, const char *caller)
+{
+	lazy_skip_without_events(test);
 
 	KUNIT_ASSERT_EQ(test, 0, register_trace_lazy_mmu_hook(lazy_vmap_probe, NULL));
 	lazy_vmap_log.caller = caller;
@@ -638,23 +642,28 @@ static void vmap_is_one_batch_a_table(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, addr);
 	KUNIT_EXPECT_EQ(test, nr_batches,
-			lazy_nr_entries(addr, sizeof(pages) / sizeof(*pages) * PAGE_SIZE,
-					PMD_SHIFT));
+			lazy_nr_entries(addr, LAZY_NR_PAGES * PAGE_SIZE, PMD_SHIFT));
 }
 
-static void vunmap_is_one_section_a_table(struct kunit *test)
+/* Not by vunmap(): into which function this is inlined is up to the compiler. */
+static void vunmap_range_is_one_section_a_table(struct kunit *test)
 {
 	static struct page *pages[LAZY_NR_PAGES];
+	unsigned long start;
 	void *addr;
+
+	lazy_skip_without_events(test);
 
 	for (int i = 0; i < LAZY_NR_PAGES; i++)
 		pages[i] = lazy_page;
 
 	addr = vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, addr);
-	lazy_vmap_begin(test, "vunmap");
-	vunmap(addr);
+	start = (unsigned long)addr;
+	lazy_vmap_begin(test, NULL);
+	vunmap_range(start, start + LAZY_NR_PAGES * PAGE_SIZE);
 	lazy_vmap_end();
+	vunmap(addr);
 
 	KUNIT_EXPECT_EQ(test, lazy_vmap_log.nr_sections,
 			lazy_nr_entries(addr, LAZY_NR_PAGES * PAGE_SIZE, PMD_SHIFT));
@@ -674,6 +683,7 @@ static void kasan_maps_shadow_in_pauses(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
 		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
+	lazy_skip_without_events(test);
 
 	/* The shadow of an area may be that of one that somebody just freed. */
 	while (nr < ARRAY_SIZE(addrs) && nr_pauses < 3) {
@@ -697,6 +707,7 @@ static void kasan_unmaps_shadow_in_pauses(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
 		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
+	lazy_skip_without_events(test);
 
 	/* Another task may be faster, and do it for this one. */
 	for (int i = 0; i < 10 && nr_pauses < 3; i++) {
@@ -714,132 +725,39 @@ static void kasan_unmaps_shadow_in_pauses(struct kunit *test)
 }
 
 /*
- * Maps device memory that nobody is going to access, twice at one address. The
- * first time the tables may still have to be allocated.
+ * As ioremap() does, but twice at one address: the first time the tables may still
+ * have to be allocated. There are two. Nobody is going to access this memory.
  */
-static void ioremap_of_pages_is_one_batch_a_table(struct kunit *test)
+static void vmap_page_range_is_one_batch_a_table(struct kunit *test)
 {
 	const phys_addr_t phys = PFN_PHYS(max_pfn) + PAGE_SIZE;
+	const pgprot_t prot = pgprot_device(PAGE_KERNEL);
 	const size_t size = LAZY_NR_PAGES * PAGE_SIZE;
-	void __iomem *first, *second;
-	unsigned int nr_batches;
-
-	for (int i = 0; i < 50; i++) {
-		first = ioremap(phys, size);
-		iounmap(first);
-		vm_unmap_aliases();
-
-		lazy_vmap_begin(test, "vmap");
-		second = ioremap(phys, size);
-		nr_batches = lazy_vmap_end();
-		iounmap(second);
-		if (first == second)
-			break;
-	}
-
-	KUNIT_ASSERT_NOT_NULL(test, (void __force *)second);
-	if (first != second)
-		kunit_skip(test, "no address came twice, others allocate too");
-	KUNIT_EXPECT_EQ(test, nr_batches,
-			lazy_nr_entries((void __force *)second, size, PMD_SHIFT));
-}
-
-/* Writes its entries by one set_ptes() a table; this range is in two. */
-static void vmap_page_range_maps_each_page(struct kunit *test)
-{
-	const phys_addr_t phys = PFN_PHYS(max_pfn) + PAGE_SIZE;
-	const unsigned int nr = 2 * LAZY_NR_PAGES;
 	struct vm_struct *area;
-	unsigned int nr_right = 0;
+	unsigned int nr_batches;
 	unsigned long addr;
-	int err;
+	int err[2];
+
+	lazy_skip_without_events(test);
 
 	area = get_vm_area(2 * PMD_SIZE, VM_IOREMAP);
 	KUNIT_ASSERT_NOT_NULL(test, area);
-	addr = ALIGN((unsigned long)area->addr + nr * PAGE_SIZE, PMD_SIZE) -
-	       LAZY_NR_PAGES * PAGE_SIZE;
-	err = vmap_page_range(addr, addr + nr * PAGE_SIZE, phys,
-			      pgprot_nx(pgprot_device(PAGE_KERNEL)));
-	for (int i = 0; !err && i < nr; i++) {
-		pte_t pte = __ptep_get(virt_to_kpte(addr + i * PAGE_SIZE));
-
-		nr_right += pte_valid(pte) && pte_pfn(pte) == PHYS_PFN(phys) + i;
-	}
+	addr = ALIGN((unsigned long)area->addr + size, PMD_SIZE) - size / 2;
+	err[0] = vmap_page_range(addr, addr + size, phys, prot);
+	vunmap_range(addr, addr + size);
+	lazy_vmap_begin(test, NULL);
+	err[1] = vmap_page_range(addr, addr + size, phys, prot);
+	nr_batches = lazy_vmap_end();
 	free_vm_area(area);
 
-	KUNIT_ASSERT_EQ(test, err, 0);
-	KUNIT_EXPECT_EQ(test, nr_right, nr);
+	KUNIT_ASSERT_EQ(test, err[0], 0);
+	KUNIT_ASSERT_EQ(test, err[1], 0);
+	KUNIT_EXPECT_EQ(test, nr_batches, 2);
 }
-
-/* Where the page frame is in a PTE depends on how large it is. */
-static void set_ptes_counts_page_frames(struct kunit *test)
-{
-	unsigned long pfn = IS_ENABLED(CONFIG_ARM64_PA_BITS_52) ?
-			    BIT(48 - PAGE_SHIFT) - LAZY_NR_PAGES / 2 : BIT(20);
-	pgprot_t prot = PAGE_KERNEL_RO;
-
-	lazy_clear_entry();
-	lazy_set(LAZY_PTES, pte_val(pfn_pte(pfn, prot)));
-
-	for (int i = 0; i < LAZY_NR_PAGES; i++)
-		KUNIT_EXPECT_EQ(test, pte_val(lazy_entry.ptes[i]),
-				pte_val(pfn_pte(pfn + i, prot)));
-}
-
-#ifdef CONFIG_TRANS_TABLE
-static void *lazy_trans_alloc(void *arg)
-{
-	return kunit_kzalloc(arg, PAGE_SIZE, GFP_KERNEL);
-}
-
-static pte_t *lazy_walk(pgd_t *pgd, unsigned long addr)
-{
-	p4d_t *p4dp = p4d_offset(pgd_offset_pgd(pgd, addr), addr);
-	pud_t *pudp = pud_offset(p4dp, addr);
-
-	return pte_offset_kernel(pmd_offset(pudp, addr), addr);
-}
-
-/* All are writable in the copy, and present. */
-static void copy_of_page_tables_maps_the_same_pages(struct kunit *test)
-{
-	unsigned long start = (unsigned long)page_address(lazy_page) & PMD_MASK;
-	struct trans_pgd_info info = {
-		.trans_alloc_page = lazy_trans_alloc,
-		.trans_alloc_arg = test,
-	};
-	unsigned int nr_right = 0;
-	pgd_t *pgd;
-
-	if (!can_set_direct_map())
-		kunit_skip(test, "the linear map has blocks");
-
-	KUNIT_ASSERT_EQ(test, 0,
-			trans_pgd_create_copy(&info, &pgd, start, start + PMD_SIZE));
-
-	for (unsigned long addr = start; addr < start + PMD_SIZE; addr += PAGE_SIZE) {
-		pte_t from = __ptep_get(virt_to_kpte(addr));
-		pte_t to = __ptep_get(lazy_walk(pgd, addr));
-
-		if (pte_none(from))
-			nr_right += pte_none(to);
-		else
-			nr_right += pte_valid(to) && pte_write(to) &&
-				    pte_pfn(to) == pte_pfn(from);
-	}
-	KUNIT_EXPECT_EQ(test, nr_right, PTRS_PER_PTE);
-}
-#else
-static void copy_of_page_tables_maps_the_same_pages(struct kunit *test)
-{
-	kunit_skip(test, "needs kexec or hibernation");
-}
-#endif
 
 /*
  * set_memory_ro() also changes the linear map of the pages of an area, those that
- * follow each other at once. In which order the area has them is up to the
- * allocator; let them have some more.
+ * follow each other at once.
  */
 #define LAZY_AREA_PAGES	64
 
@@ -851,135 +769,13 @@ static int lazy_cmp_pages(const void *a, const void *b)
 	return pfn_a < pfn_b ? -1 : pfn_a > pfn_b;
 }
 
-static void lazy_reverse_pages(struct page **pages, unsigned int nr)
+static int lazy_cmp_pages_backwards(const void *a, const void *b)
 {
-	for (unsigned int i = 0; i < nr / 2; i++)
-		swap(pages[i], pages[nr - 1 - i]);
-}
-
-enum lazy_order {
-	LAZY_ALLOCATED,
-	LAZY_FORWARDS,
-	LAZY_BACKWARDS,
-	LAZY_TO_AND_FRO,
-	LAZY_SHUFFLED,
-};
-
-static const struct lazy_order_param {
-	const char *desc;
-	enum lazy_order order;
-} lazy_order_params[] = {
-	{ "as allocated", LAZY_ALLOCATED },
-	{ "forwards", LAZY_FORWARDS },
-	{ "backwards", LAZY_BACKWARDS },
-	{ "to and fro", LAZY_TO_AND_FRO },
-	{ "shuffled", LAZY_SHUFFLED },
-};
-
-KUNIT_ARRAY_PARAM_DESC(lazy_order, lazy_order_params, desc);
-
-static void lazy_order_pages(struct page **pages, unsigned int nr, enum lazy_order order)
-{
-	if (order == LAZY_ALLOCATED)
-		return;
-
-	sort(pages, nr, sizeof(*pages), lazy_cmp_pages, NULL);
-	switch (order) {
-	case LAZY_BACKWARDS:
-		lazy_reverse_pages(pages, nr);
-		break;
-	case LAZY_TO_AND_FRO:
-		for (unsigned int i = 0; i + 6 <= nr; i += 6)
-			lazy_reverse_pages(pages + i, 3);
-		break;
-	case LAZY_SHUFFLED:
-		for (unsigned int i = 0; i < nr; i++)
-			swap(pages[i], pages[i * 37 % nr]);
-		break;
-	default:
-		break;
-	}
-}
-
-/* false, too, if the linear map has no such page. */
-static bool lazy_is_readonly(unsigned long pfn)
-{
-	pte_t *ptep;
-
-	if (!pfn_valid(pfn))
-		return false;
-
-	ptep = virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn)));
-	return ptep && pte_val(__ptep_get(ptep)) & PTE_RDONLY;
-}
-
-static unsigned int lazy_nr_readonly(struct page **pages, unsigned int nr)
-{
-	unsigned int nr_readonly = 0;
-
-	for (unsigned int i = 0; i < nr; i++)
-		nr_readonly += lazy_is_readonly(page_to_pfn(pages[i]));
-
-	return nr_readonly;
-}
-
-static bool lazy_has_page(struct page **pages, unsigned int nr, unsigned long pfn)
-{
-	for (unsigned int i = 0; i < nr; i++)
-		if (page_to_pfn(pages[i]) == pfn)
-			return true;
-
-	return false;
-}
-
-/* Of the pages next to one of these. */
-static unsigned int lazy_nr_readonly_around(struct page **pages, unsigned int nr)
-{
-	unsigned int nr_readonly = 0;
-
-	for (unsigned int i = 0; i < nr; i++) {
-		unsigned long pfn = page_to_pfn(pages[i]);
-
-		if (!lazy_has_page(pages, nr, pfn - 1))
-			nr_readonly += lazy_is_readonly(pfn - 1);
-		if (!lazy_has_page(pages, nr, pfn + 1))
-			nr_readonly += lazy_is_readonly(pfn + 1);
-	}
-	return nr_readonly;
-}
-
-static void linear_map_of_an_area_changes_with_it(struct kunit *test)
-{
-	const struct lazy_order_param *param = test->param_value;
-	unsigned int inside[3], outside[2];
-	struct vm_struct *area;
-	void *addr;
-
-	if (!rodata_full)
-		kunit_skip(test, "the linear map stays as it is");
-
-	addr = vmalloc(LAZY_AREA_PAGES * PAGE_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, addr);
-	area = find_vm_area(addr);
-	lazy_order_pages(area->pages, area->nr_pages, param->order);
-
-	inside[0] = lazy_nr_readonly(area->pages, area->nr_pages);
-	outside[0] = lazy_nr_readonly_around(area->pages, area->nr_pages);
-	set_memory_ro((unsigned long)addr, LAZY_AREA_PAGES);
-	inside[1] = lazy_nr_readonly(area->pages, area->nr_pages);
-	outside[1] = lazy_nr_readonly_around(area->pages, area->nr_pages);
-	set_memory_rw((unsigned long)addr, LAZY_AREA_PAGES);
-	inside[2] = lazy_nr_readonly(area->pages, area->nr_pages);
-	vfree(addr);
-
-	KUNIT_EXPECT_EQ(test, inside[0], 0);
-	KUNIT_EXPECT_EQ(test, inside[1], LAZY_AREA_PAGES);
-	KUNIT_EXPECT_EQ(test, inside[2], 0);
-	KUNIT_EXPECT_EQ(test, outside[1], outside[0]);
+	return lazy_cmp_pages(b, a);
 }
 
 /* Pages in order make runs, and each table that a run is in one section. */
-static void lazy_change_runs(struct kunit *test, enum lazy_order order)
+static void lazy_change_runs(struct kunit *test, cmp_func_t order)
 {
 	unsigned int nr_expected, nr_batches = 0, first = 0;
 	struct vm_struct *area;
@@ -988,6 +784,7 @@ static void lazy_change_runs(struct kunit *test, enum lazy_order order)
 
 	if (!rodata_full)
 		kunit_skip(test, "the linear map stays as it is");
+	lazy_skip_without_events(test);
 
 	addr = vmalloc(LAZY_AREA_PAGES * PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, addr);
@@ -995,7 +792,7 @@ static void lazy_change_runs(struct kunit *test, enum lazy_order order)
 	area = find_vm_area(addr);
 	pages = area->pages;
 
-	lazy_order_pages(pages, LAZY_AREA_PAGES, LAZY_FORWARDS);
+	sort(pages, LAZY_AREA_PAGES, sizeof(*pages), lazy_cmp_pages, NULL);
 	for (unsigned int i = 1; i <= LAZY_AREA_PAGES; i++) {
 		if (i < LAZY_AREA_PAGES && page_to_pfn(pages[i]) == page_to_pfn(pages[i - 1]) + 1)
 			continue;
@@ -1003,7 +800,7 @@ static void lazy_change_runs(struct kunit *test, enum lazy_order order)
 					       (i - first) * PAGE_SIZE, PMD_SHIFT);
 		first = i;
 	}
-	lazy_order_pages(pages, LAZY_AREA_PAGES, order);
+	sort(pages, LAZY_AREA_PAGES, sizeof(*pages), order, NULL);
 
 	/* DEBUG_PAGEALLOC adds one if this happens to allocate a page. */
 	for (int i = 0; i < 5 && nr_batches != nr_expected; i++) {
@@ -1019,38 +816,33 @@ static void lazy_change_runs(struct kunit *test, enum lazy_order order)
 
 static void adjacent_pages_of_the_linear_map_are_one_batch(struct kunit *test)
 {
-	lazy_change_runs(test, LAZY_FORWARDS);
+	lazy_change_runs(test, lazy_cmp_pages);
 }
 
 static void adjacent_pages_may_be_in_reverse(struct kunit *test)
 {
-	lazy_change_runs(test, LAZY_BACKWARDS);
+	lazy_change_runs(test, lazy_cmp_pages_backwards);
 }
 
 /* An interrupt on top of a section stores and maps. */
 
 static const struct lazy_interrupt_param {
 	const char *desc;
-	enum hrtimer_mode mode;
 	bool is_soft;
 	bool is_marked;
 } lazy_interrupt_params[] = {
-	{ "hard interrupt, nothing pending", HRTIMER_MODE_REL_PINNED_HARD, false, false },
-	{ "hard interrupt, entries pending", HRTIMER_MODE_REL_PINNED_HARD, false, true },
-	{ "softirq, nothing pending", HRTIMER_MODE_REL_PINNED_SOFT, true, false },
-	{ "softirq, entries pending", HRTIMER_MODE_REL_PINNED_SOFT, true, true },
+	{ "hard interrupt, nothing pending", false, false },
+	{ "hard interrupt, entries pending", false, true },
+	{ "softirq, nothing pending", true, false },
+	{ "softirq, entries pending", true, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(lazy_interrupt, lazy_interrupt_params, desc);
 
 struct lazy_interrupt {
-	struct hrtimer timer;
-	struct completion done;
-	struct task_struct *task;
-	bool is_soft;
+	struct lazy_irq irq;
 
-	/* The handler ran on top of the section, and did this. */
-	bool hit;
+	/* What the handler did, on top of the section. */
 	struct lazy_seen entry;
 	bool was_unmapped;
 	u64 val;
@@ -1060,59 +852,40 @@ struct lazy_interrupt {
 	struct lazy_seen disable;
 };
 
-static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+static void lazy_interrupt_fn(struct lazy_irq *irq)
 {
-	struct lazy_interrupt *irq = container_of(timer, typeof(*irq), timer);
-	bool is_context_due = irq->is_soft ? in_serving_softirq() && !in_hardirq() :
-					     in_hardirq();
+	struct lazy_interrupt *seen = container_of(irq, typeof(*seen), irq);
 
-	if (current == irq->task && current->lazy_mmu_state.enable_count &&
-	    is_context_due) {
-		irq->hit = true;
-		irq->entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
-		lazy_remap_page(&irq->was_unmapped);
-		copy_from_kernel_nofault(&irq->val, lazy_page_word(), sizeof(irq->val));
-	}
-	complete(&irq->done);
-
-	return HRTIMER_NORESTART;
+	seen->entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
+	lazy_remap_page(&seen->was_unmapped);
+	copy_from_kernel_nofault(&seen->val, lazy_page_word(), sizeof(seen->val));
 }
 
 static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
 {
 	const struct lazy_interrupt_param *param = test->param_value;
-	struct lazy_interrupt *irq;
+	struct lazy_interrupt *seen;
 
-	if (param->is_soft && IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "softirqs run in threads with CONFIG_PREEMPT_RT");
 	lazy_skip_unless_page_can_be_unmapped(test);
 
-	irq = kunit_kzalloc(test, sizeof(*irq), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, irq);
-	init_completion(&irq->done);
-	irq->task = current;
-	irq->is_soft = param->is_soft;
-	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, param->mode);
-	irq->timer.function = lazy_interrupt_fn;
+	seen = kunit_kzalloc(test, sizeof(*seen), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	lazy_irq_init(test, &seen->irq, param->is_soft, lazy_interrupt_fn);
 	*lazy_page_word() = 4321;
 
-	/* The handler may run on top of another task, or too late. */
-	for (int i = 0; i < 100 && !irq->hit; i++) {
-		reinit_completion(&irq->done);
+	for (int i = 0; i < 100 && !lazy_irq_hit(&seen->irq); i++) {
 		lazy_mmu_mode_enable();
-		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC), param->mode);
+		lazy_irq_start(&seen->irq);
 		if (param->is_marked)
 			lazy_set_kernel(LAZY_PMD);
-		lazy_spin_until_done(&irq->done, 100);
+		lazy_irq_wait(&seen->irq);
 
-		irq->is_marked = lazy_is_marked();
-		irq->disable = LAZY_WATCH(lazy_mmu_mode_disable());
-		hrtimer_cancel(&irq->timer);
-		cond_resched();
+		seen->is_marked = lazy_is_marked();
+		seen->disable = LAZY_WATCH(lazy_mmu_mode_disable());
 	}
-	KUNIT_ASSERT_TRUE_MSG(test, irq->hit, "no interrupt hit the section");
+	KUNIT_ASSERT_TRUE_MSG(test, lazy_irq_hit(&seen->irq), "no interrupt hit the section");
 
-	return irq;
+	return seen;
 }
 
 static void interrupt_gets_barriers_at_once(struct kunit *test)
@@ -1122,35 +895,33 @@ static void interrupt_gets_barriers_at_once(struct kunit *test)
 
 static void interrupt_may_unmap_and_map(struct kunit *test)
 {
-	struct lazy_interrupt *irq = lazy_interrupt_section(test);
+	struct lazy_interrupt *seen = lazy_interrupt_section(test);
 
-	KUNIT_EXPECT_TRUE(test, irq->was_unmapped);
-	KUNIT_EXPECT_EQ(test, irq->val, 4321);
+	KUNIT_EXPECT_TRUE(test, seen->was_unmapped);
+	KUNIT_EXPECT_EQ(test, seen->val, 4321);
 }
 
 static void interrupt_leaves_the_mark_as_it_is(struct kunit *test)
 {
 	const struct lazy_interrupt_param *param = test->param_value;
-	struct lazy_interrupt *irq = lazy_interrupt_section(test);
+	struct lazy_interrupt *seen = lazy_interrupt_section(test);
 
-	KUNIT_EXPECT_EQ(test, irq->is_marked, param->is_marked);
+	KUNIT_EXPECT_EQ(test, seen->is_marked, param->is_marked);
 }
 
 static void section_emits_for_itself_after_an_interrupt(struct kunit *test)
 {
 	const struct lazy_interrupt_param *param = test->param_value;
-	struct lazy_interrupt *irq = lazy_interrupt_section(test);
+	struct lazy_interrupt *seen = lazy_interrupt_section(test);
 
-	LAZY_EXPECT_BARRIERS(test, irq->disable, param->is_marked);
+	LAZY_EXPECT_BARRIERS(test, seen->disable, param->is_marked);
 }
 
 /* Other tasks */
 
 /* A task that waits in a section, with an entry pending, to be told to go on. */
 struct lazy_peer {
-	struct task_struct *task;
-	struct completion is_in;
-	struct completion go_on;
+	struct lazy_thread thread;
 
 	bool was_told;
 	bool was_marked;
@@ -1166,8 +937,8 @@ static int lazy_peer_fn(void *data)
 	lazy_mmu_mode_enable();
 	lazy_set_kernel(LAZY_PTE);
 	peer->first_cpu = raw_smp_processor_id();
-	complete(&peer->is_in);
-	peer->was_told = lazy_spin_until_done(&peer->go_on, 10 * MSEC_PER_SEC);
+	complete(&peer->thread.is_in);
+	peer->was_told = lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
 	peer->last_cpu = raw_smp_processor_id();
 	peer->was_marked = lazy_is_marked();
 	peer->disable = LAZY_WATCH(lazy_mmu_mode_disable());
@@ -1181,22 +952,9 @@ static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *),
 	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, peer);
-	init_completion(&peer->is_in);
-	init_completion(&peer->go_on);
-	peer->task = kthread_create(fn, peer, "lazy_mmu_peer");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, peer->task);
-	get_task_struct(peer->task);
-	set_cpus_allowed_ptr(peer->task, cpumask_of(cpu));
-	wake_up_process(peer->task);
-	wait_for_completion(&peer->is_in);
+	lazy_start_thread(test, &peer->thread, fn, peer, cpu);
 
 	return peer;
-}
-
-static void lazy_stop_peer(struct lazy_peer *peer)
-{
-	complete(&peer->go_on);
-	kthread_stop_put(peer->task);
 }
 
 static void lazy_expect_peer(struct kunit *test, struct lazy_peer *peer)
@@ -1213,20 +971,16 @@ static void mark_survives_preemption(struct kunit *test)
 	struct lazy_seen before, entry, disable;
 	unsigned long nr_preempted;
 	struct lazy_peer *peer;
-	int cpu;
 
-	if (!preempt_model_preemptible())
-		kunit_skip(test, "this kernel is not preemptible");
+	lazy_skip_unless_preemptible(test);
 
-	cpu = raw_smp_processor_id();
-	set_cpus_allowed_ptr(current, cpumask_of(cpu));
 	sched_set_fifo(current);
-	peer = lazy_start_peer(test, lazy_peer_fn, cpu);
-	nr_preempted = peer->task->nivcsw;
+	peer = lazy_start_peer(test, lazy_peer_fn, lazy_stay_here());
+	nr_preempted = peer->thread.task->nivcsw;
 	before = LAZY_WATCH(lazy_mmu_mode_enable());
 	entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
 	disable = LAZY_WATCH(lazy_mmu_mode_disable());
-	lazy_stop_peer(peer);
+	lazy_stop_thread(&peer->thread);
 
 	KUNIT_ASSERT_GT(test, nr_preempted, 0);
 	lazy_expect_peer(test, peer);
@@ -1237,18 +991,16 @@ static void mark_survives_preemption(struct kunit *test)
 
 static void mark_survives_migration(struct kunit *test)
 {
-	int this_cpu = raw_smp_processor_id();
-	int other_cpu = cpumask_any_but(cpu_online_mask, this_cpu);
+	int this_cpu = raw_smp_processor_id(), other_cpu = lazy_other_cpu(this_cpu);
 	struct lazy_peer *peer;
 
-	if (other_cpu >= nr_cpu_ids)
+	if (this_cpu == other_cpu)
 		kunit_skip(test, "needs two CPUs");
-	if (!preempt_model_preemptible())
-		kunit_skip(test, "this kernel is not preemptible");
+	lazy_skip_unless_preemptible(test);
 
 	peer = lazy_start_peer(test, lazy_peer_fn, other_cpu);
-	set_cpus_allowed_ptr(peer->task, cpumask_of(this_cpu));
-	lazy_stop_peer(peer);
+	set_cpus_allowed_ptr(peer->thread.task, cpumask_of(this_cpu));
+	lazy_stop_thread(&peer->thread);
 
 	KUNIT_ASSERT_EQ(test, peer->first_cpu, other_cpu);
 	KUNIT_ASSERT_EQ(test, peer->last_cpu, this_cpu);
@@ -1271,7 +1023,6 @@ static void new_task_starts_without_a_mark(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, task_thread_info(task)->pte_barriers_pending);
 }
 
-/* Die as in an oops, which this counts as, but without its lines in the log. */
 static int lazy_dying_fn(void *data)
 {
 	struct lazy_peer *peer = data;
@@ -1279,8 +1030,7 @@ static int lazy_dying_fn(void *data)
 	lazy_mmu_mode_enable();
 	lazy_set_kernel(LAZY_PTE);
 	peer->was_marked = lazy_is_marked();
-	complete(&peer->is_in);
-	make_task_dead(SIGKILL);
+	lazy_die(&peer->thread);
 }
 
 static void dying_task_emits_what_is_pending(struct kunit *test)
@@ -1289,9 +1039,9 @@ static void dying_task_emits_what_is_pending(struct kunit *test)
 	bool is_marked;
 
 	peer = lazy_start_peer(test, lazy_dying_fn, raw_smp_processor_id());
-	kthread_stop(peer->task);
-	is_marked = task_thread_info(peer->task)->pte_barriers_pending;
-	put_task_struct(peer->task);
+	kthread_stop(peer->thread.task);
+	is_marked = task_thread_info(peer->thread.task)->pte_barriers_pending;
+	put_task_struct(peer->thread.task);
 
 	KUNIT_ASSERT_TRUE(test, peer->was_marked);
 	KUNIT_EXPECT_FALSE(test, is_marked);
@@ -1304,6 +1054,7 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE_PARAM(entry_leaves_a_mark_in_a_section, lazy_level_gen_params),
 	KUNIT_CASE_PARAM(entry_gets_no_barriers_in_a_section, lazy_level_gen_params),
 	KUNIT_CASE_PARAM(entry_is_stored_at_once_in_a_section, lazy_level_gen_params),
+	KUNIT_CASE(set_ptes_leaves_a_mark_in_a_section),
 	KUNIT_CASE_PARAM(entry_without_need_gets_no_barriers, lazy_quiet_gen_params),
 	KUNIT_CASE_PARAM(entry_without_need_leaves_no_mark, lazy_quiet_gen_params),
 
@@ -1324,14 +1075,10 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(fixmap_is_immediate_in_a_section),
 	KUNIT_CASE(swapper_pg_dir_is_immediate_in_a_section),
 	KUNIT_CASE(vmap_is_one_batch_a_table),
-	KUNIT_CASE(vunmap_is_one_section_a_table),
+	KUNIT_CASE(vunmap_range_is_one_section_a_table),
 	KUNIT_CASE(kasan_maps_shadow_in_pauses),
 	KUNIT_CASE(kasan_unmaps_shadow_in_pauses),
-	KUNIT_CASE(ioremap_of_pages_is_one_batch_a_table),
-	KUNIT_CASE(vmap_page_range_maps_each_page),
-	KUNIT_CASE(set_ptes_counts_page_frames),
-	KUNIT_CASE(copy_of_page_tables_maps_the_same_pages),
-	KUNIT_CASE_PARAM(linear_map_of_an_area_changes_with_it, lazy_order_gen_params),
+	KUNIT_CASE(vmap_page_range_is_one_batch_a_table),
 	KUNIT_CASE(adjacent_pages_of_the_linear_map_are_one_batch),
 	KUNIT_CASE(adjacent_pages_may_be_in_reverse),
 
@@ -1354,12 +1101,9 @@ static int lazy_mmu_mode_arm64_suite_init(struct kunit_suite *suite)
 	return lazy_page ? 0 : -ENOMEM;
 }
 
-/* Also runs if the function above failed. */
 static void lazy_mmu_mode_arm64_suite_exit(struct kunit_suite *suite)
 {
-	if (lazy_page)
-		__free_page(lazy_page);
-	lazy_page = NULL;
+	__free_page(lazy_page);
 }
 
 static struct kunit_suite lazy_mmu_mode_arm64_suite = {

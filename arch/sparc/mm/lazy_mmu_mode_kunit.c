@@ -13,13 +13,8 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
-#include <linux/completion.h>
-#include <linux/hrtimer.h>
 #include <linux/kprobes.h>
-#include <linux/kthread.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
 #include <linux/preempt.h>
@@ -32,6 +27,8 @@
 #include <asm/asi.h>
 #include <asm/page.h>
 #include <asm/tlbflush.h>
+
+#include "../../../mm/tests/lazy_mmu_kunit.h"
 
 /*
  * Page i of the area holds i + 1. One page table maps the whole area, and the
@@ -197,31 +194,10 @@ static void lazy_expect_batch(struct kunit *test, const struct lazy_batch *batch
 	KUNIT_EXPECT_EQ(test, batch->last, lazy_addr(page + nr - 1));
 }
 
-KUNIT_DEFINE_ACTION_WRAPPER(lazy_mmput, mmput, struct mm_struct *)
-
 static void lazy_make_other_mm(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
-	unsigned long addr;
-	int err;
-
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_mmput, mm), 0);
-	mm->task_size = TASK_SIZE;
-	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
-
-	kthread_unuse_mm(lazy_mm.mm);
-	kthread_use_mm(mm);
-	addr = vm_mmap(NULL, LAZY_AREA, LAZY_USED_PAGES * PAGE_SIZE,
-		       PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
-	err = put_user(lazy_value(0), lazy_user(0));
-	kthread_unuse_mm(mm);
-	kthread_use_mm(lazy_mm.mm);
-
-	KUNIT_ASSERT_EQ(test, addr, LAZY_AREA);
-	KUNIT_ASSERT_EQ(test, err, 0);
-	lazy_other_mm.mm = mm;
+	lazy_other_mm.mm = lazy_make_mm(test, LAZY_AREA, LAZY_USED_PAGES * PAGE_SIZE,
+					lazy_value(0));
 	lazy_find_ptes(&lazy_other_mm);
 }
 
@@ -490,6 +466,25 @@ static void update_of_another_page_size_starts_a_batch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, batch.first, lazy_addr(0));
 }
 
+/* They may be in the TLB for instructions, which is flushed apart. */
+static void executable_page_is_collected_as_such(struct kunit *test)
+{
+	pgprot_t prot = vm_get_page_prot(VM_READ | VM_WRITE | VM_EXEC);
+	struct lazy_batch batch;
+
+	lazy_set_pte(&lazy_mm, 0, pte_modify(lazy_old_ptes[0], prot));
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_update(1);
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+	lazy_restore();
+
+	KUNIT_ASSERT_EQ(test, batch.nr, 2);
+	KUNIT_EXPECT_EQ(test, batch.first, lazy_addr(0) | 1);
+	KUNIT_EXPECT_EQ(test, batch.last, lazy_addr(1));
+}
+
 static void lazy_update_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	pmd_t *pmdp = pmd_off(mm, addr);
@@ -514,6 +509,28 @@ static void update_of_a_pmd_collects_each_page_below(struct kunit *test)
 	lazy_expect_batch(test, &batch, &lazy_mm, 0, LAZY_USED_PAGES);
 }
 
+/* The hardware has them in two halves. No walker sees this one: it is in no table. */
+static void update_of_a_huge_pmd_collects_both_halves(struct kunit *test)
+{
+	pmd_t pmd = __pmd(pte_val(lazy_old_ptes[0]) | _PAGE_PMD_HUGE);
+	struct lazy_batch batch;
+
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "needs CONFIG_TRANSPARENT_HUGEPAGE");
+
+	lazy_mmu_mode_enable();
+	preempt_disable();
+	set_pmd_at(lazy_mm.mm, LAZY_AREA, &pmd, pmd);
+	preempt_enable();
+	batch = lazy_look();
+	lazy_mmu_mode_disable();
+
+	KUNIT_ASSERT_EQ(test, batch.nr, 2);
+	KUNIT_EXPECT_EQ(test, batch.hugepage_shift, REAL_HPAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, batch.first, LAZY_AREA);
+	KUNIT_EXPECT_EQ(test, batch.last, LAZY_AREA + REAL_HPAGE_SIZE);
+}
+
 static void update_of_a_pmd_outside_a_section_collects_nothing(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
@@ -528,13 +545,13 @@ static void update_of_a_pmd_outside_a_section_collects_nothing(struct kunit *tes
 
 /* By which an update takes effect. */
 enum lazy_effect {
-	LAZY_END,
-	LAZY_NESTED_END,
-	LAZY_PAUSE,
-	LAZY_FLUSH,
-	LAZY_FULL_BATCH,
-	LAZY_ANOTHER_MM,
-	LAZY_ANOTHER_SIZE,
+	LAZY_BY_END,
+	LAZY_BY_NESTED_END,
+	LAZY_BY_PAUSE,
+	LAZY_BY_FLUSH,
+	LAZY_BY_FULL_BATCH,
+	LAZY_BY_ANOTHER_MM,
+	LAZY_BY_ANOTHER_SIZE,
 };
 
 /* A batch of one page is flushed by other code than a longer one. */
@@ -543,19 +560,19 @@ static const struct lazy_effect_param {
 	enum lazy_effect effect;
 	unsigned int nr;
 } lazy_effect_params[] = {
-	{ "one page, end of the section", LAZY_END, 1 },
-	{ "three pages, end of the section", LAZY_END, 3 },
-	{ "one page, end of a nested section", LAZY_NESTED_END, 1 },
-	{ "three pages, end of a nested section", LAZY_NESTED_END, 3 },
-	{ "one page, pause", LAZY_PAUSE, 1 },
-	{ "three pages, pause", LAZY_PAUSE, 3 },
-	{ "one page, flush", LAZY_FLUSH, 1 },
-	{ "three pages, flush", LAZY_FLUSH, 3 },
-	{ "three pages, full batch", LAZY_FULL_BATCH, 3 },
-	{ "one page, another mm", LAZY_ANOTHER_MM, 1 },
-	{ "three pages, another mm", LAZY_ANOTHER_MM, 3 },
-	{ "one page, another page size", LAZY_ANOTHER_SIZE, 1 },
-	{ "three pages, another page size", LAZY_ANOTHER_SIZE, 3 },
+	{ "one page, end of the section", LAZY_BY_END, 1 },
+	{ "three pages, end of the section", LAZY_BY_END, 3 },
+	{ "one page, end of a nested section", LAZY_BY_NESTED_END, 1 },
+	{ "three pages, end of a nested section", LAZY_BY_NESTED_END, 3 },
+	{ "one page, pause", LAZY_BY_PAUSE, 1 },
+	{ "three pages, pause", LAZY_BY_PAUSE, 3 },
+	{ "one page, flush", LAZY_BY_FLUSH, 1 },
+	{ "three pages, flush", LAZY_BY_FLUSH, 3 },
+	{ "three pages, full batch", LAZY_BY_FULL_BATCH, 3 },
+	{ "one page, another mm", LAZY_BY_ANOTHER_MM, 1 },
+	{ "three pages, another mm", LAZY_BY_ANOTHER_MM, 3 },
+	{ "one page, another page size", LAZY_BY_ANOTHER_SIZE, 1 },
+	{ "three pages, another page size", LAZY_BY_ANOTHER_SIZE, 3 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(lazy_effect, lazy_effect_params, desc);
@@ -563,31 +580,31 @@ KUNIT_ARRAY_PARAM_DESC(lazy_effect, lazy_effect_params, desc);
 static void lazy_effect_begin(enum lazy_effect effect)
 {
 	lazy_mmu_mode_enable();
-	if (effect == LAZY_NESTED_END)
+	if (effect == LAZY_BY_NESTED_END)
 		lazy_mmu_mode_enable();
 }
 
 static void lazy_effect_come(enum lazy_effect effect)
 {
 	switch (effect) {
-	case LAZY_END:
-	case LAZY_NESTED_END:
+	case LAZY_BY_END:
+	case LAZY_BY_NESTED_END:
 		lazy_mmu_mode_disable();
 		break;
-	case LAZY_PAUSE:
+	case LAZY_BY_PAUSE:
 		lazy_mmu_mode_pause();
 		break;
-	case LAZY_FLUSH:
+	case LAZY_BY_FLUSH:
 		arch_flush_lazy_mmu_mode();
 		break;
-	case LAZY_FULL_BATCH:
+	case LAZY_BY_FULL_BATCH:
 		for (unsigned int i = lazy_look().nr; i < TLB_BATCH_NR; i++)
 			lazy_update(LAZY_USED_PAGES - 1);
 		break;
-	case LAZY_ANOTHER_MM:
+	case LAZY_BY_ANOTHER_MM:
 		lazy_update_in(&lazy_other_mm, 0);
 		break;
-	case LAZY_ANOTHER_SIZE:
+	case LAZY_BY_ANOTHER_SIZE:
 		tlb_batch_add(lazy_mm.mm, lazy_addr(LAZY_USED_PAGES - 1),
 			      lazy_mm.ptes + LAZY_USED_PAGES - 1,
 			      lazy_old_ptes[LAZY_USED_PAGES - 1], 0,
@@ -598,9 +615,9 @@ static void lazy_effect_come(enum lazy_effect effect)
 
 static void lazy_effect_end(enum lazy_effect effect)
 {
-	if (effect == LAZY_PAUSE)
+	if (effect == LAZY_BY_PAUSE)
 		lazy_mmu_mode_resume();
-	if (effect != LAZY_END)
+	if (effect != LAZY_BY_END)
 		lazy_mmu_mode_disable();
 }
 
@@ -628,7 +645,7 @@ static void reads_reach_the_new_page_after(struct kunit *test)
 {
 	const struct lazy_effect_param *param = test->param_value;
 
-	if (param->effect == LAZY_ANOTHER_MM)
+	if (param->effect == LAZY_BY_ANOTHER_MM)
 		lazy_make_other_mm(test);
 
 	lazy_prime();
@@ -653,7 +670,7 @@ static void writes_reach_the_new_page_after(struct kunit *test)
 	const struct lazy_effect_param *param = test->param_value;
 	unsigned long written[LAZY_MAX_REMAPPED], kept[LAZY_MAX_REMAPPED];
 
-	if (param->effect == LAZY_ANOTHER_MM)
+	if (param->effect == LAZY_BY_ANOTHER_MM)
 		lazy_make_other_mm(test);
 
 	lazy_prime();
@@ -735,7 +752,7 @@ static void preemption_is_disabled_while_something_waits(struct kunit *test)
 	int before = lazy_preempt_count(test), collecting, after, end;
 	unsigned long nr;
 
-	if (param->effect == LAZY_ANOTHER_MM)
+	if (param->effect == LAZY_BY_ANOTHER_MM)
 		lazy_make_other_mm(test);
 
 	lazy_effect_begin(param->effect);
@@ -872,142 +889,113 @@ static void kernel_range_is_flushed_in_a_section(struct kunit *test)
 
 static const struct lazy_interrupt_param {
 	const char *desc;
-	enum hrtimer_mode mode;
 	bool is_soft;
 	bool is_other_mm;
 } lazy_interrupt_params[] = {
-	{ "hard interrupt, same mm", HRTIMER_MODE_REL_PINNED_HARD, false, false },
-	{ "hard interrupt, another mm", HRTIMER_MODE_REL_PINNED_HARD, false, true },
-	{ "softirq, same mm", HRTIMER_MODE_REL_PINNED_SOFT, true, false },
-	{ "softirq, another mm", HRTIMER_MODE_REL_PINNED_SOFT, true, true },
+	{ "hard interrupt, same mm", false, false },
+	{ "hard interrupt, another mm", false, true },
+	{ "softirq, same mm", true, false },
+	{ "softirq, another mm", true, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(lazy_interrupt, lazy_interrupt_params, desc);
 
 /* For an interrupt that accesses the memory as well. */
-static const struct lazy_interrupt_param lazy_same_mm_params[] = {
-	{ "hard interrupt", HRTIMER_MODE_REL_PINNED_HARD, false, false },
-	{ "softirq", HRTIMER_MODE_REL_PINNED_SOFT, true, false },
-};
-
-KUNIT_ARRAY_PARAM_DESC(lazy_same_mm, lazy_same_mm_params, desc);
+KUNIT_ARRAY_PARAM_DESC(lazy_irq, lazy_irq_params, desc);
 
 /* Pages that the task updates; the handler updates the next one. */
 #define LAZY_TASK_PAGES		2
 
 static struct lazy_interrupt {
-	struct hrtimer timer;
-	struct completion done;
-	struct task_struct *task;
-	bool is_soft;
+	struct lazy_irq irq;
 	bool is_other_mm;
 
-	/* The handler ran on top of the section, and found this. */
-	bool hit;
+	/* What the handler found, on top of the section. */
 	struct tlb_batch before;
 	struct tlb_batch after;
 	unsigned long value;
 
 	/* What is left to the task. */
 	struct lazy_batch batch;
-} lazy_irq;
+} lazy_interrupt;
 
-static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+static void lazy_interrupt_fn(struct lazy_irq *irq)
 {
-	struct lazy_interrupt *irq = &lazy_irq;
 	const struct tlb_batch *tb = this_cpu_ptr(&tlb_batch);
-	bool is_context_due = irq->is_soft ? in_serving_softirq() && !in_hardirq() :
-					     in_hardirq();
+	struct lazy_interrupt *seen = &lazy_interrupt;
 
-	if (current == irq->task && current->lazy_mmu_state.enable_count &&
-	    tb->tlb_nr == LAZY_TASK_PAGES && is_context_due) {
-		irq->hit = true;
-		irq->before = *tb;
-		if (irq->is_other_mm) {
-			lazy_update_in(&lazy_other_mm, 0);
-		} else {
-			/* Have the TLB translate the address as it is mapped now. */
-			lazy_read_in_interrupt(LAZY_TASK_PAGES);
-			lazy_remap(LAZY_TASK_PAGES);
-			irq->value = lazy_read_in_interrupt(LAZY_TASK_PAGES);
-		}
-		irq->after = *tb;
+	seen->before = *tb;
+	if (seen->is_other_mm) {
+		lazy_update_in(&lazy_other_mm, 0);
+	} else {
+		/* Have the TLB translate the address as it is mapped now. */
+		lazy_read_in_interrupt(LAZY_TASK_PAGES);
+		lazy_remap(LAZY_TASK_PAGES);
+		seen->value = lazy_read_in_interrupt(LAZY_TASK_PAGES);
 	}
-	complete(&irq->done);
-
-	return HRTIMER_NORESTART;
+	seen->after = *tb;
 }
 
-static void lazy_interrupt_section(struct kunit *test,
-				   const struct lazy_interrupt_param *param)
+static void lazy_interrupt_section(struct kunit *test, bool is_soft, bool is_other_mm)
 {
-	struct lazy_interrupt *irq = &lazy_irq;
+	struct lazy_interrupt *seen = &lazy_interrupt;
 
-	if (param->is_soft && IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "softirqs run in threads with CONFIG_PREEMPT_RT");
-	if (param->is_other_mm)
+	memset(seen, 0, sizeof(*seen));
+	lazy_irq_init(test, &seen->irq, is_soft, lazy_interrupt_fn);
+	seen->is_other_mm = is_other_mm;
+	if (is_other_mm)
 		lazy_make_other_mm(test);
 
-	memset(irq, 0, sizeof(*irq));
-	init_completion(&irq->done);
-	irq->task = current;
-	irq->is_soft = param->is_soft;
-	irq->is_other_mm = param->is_other_mm;
-	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, param->mode);
-	irq->timer.function = lazy_interrupt_fn;
-
-	/* The handler may run too late. */
-	for (int i = 0; i < 100 && !irq->hit; i++) {
-		ktime_t end;
-
-		reinit_completion(&irq->done);
+	for (int i = 0; i < 100 && !lazy_irq_hit(&seen->irq); i++) {
 		lazy_mmu_mode_enable();
 		for (unsigned int page = 0; page < LAZY_TASK_PAGES; page++)
 			lazy_update(page);
-		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC), param->mode);
-		end = ktime_add_ms(ktime_get(), 100);
-		while (!completion_done(&irq->done) && ktime_before(ktime_get(), end))
-			cpu_relax();
-		irq->batch = lazy_look();
+		lazy_irq_start(&seen->irq);
+		lazy_irq_wait(&seen->irq);
+		seen->batch = lazy_look();
 		lazy_mmu_mode_disable();
-		hrtimer_cancel(&irq->timer);
 		lazy_restore();
-		cond_resched();
 	}
-	KUNIT_ASSERT_TRUE_MSG(test, irq->hit, "no interrupt hit the section");
+	KUNIT_ASSERT_TRUE_MSG(test, lazy_irq_hit(&seen->irq), "no interrupt hit the section");
+	KUNIT_ASSERT_EQ(test, seen->before.tlb_nr, LAZY_TASK_PAGES);
 }
 
 static void update_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
 {
-	struct lazy_interrupt *irq = &lazy_irq;
+	const struct lazy_interrupt_param *param = test->param_value;
+	struct lazy_interrupt *seen = &lazy_interrupt;
 
-	lazy_interrupt_section(test, test->param_value);
+	lazy_interrupt_section(test, param->is_soft, param->is_other_mm);
 
-	KUNIT_EXPECT_MEMEQ(test, &irq->before, &irq->after, sizeof(irq->before));
+	KUNIT_EXPECT_MEMEQ(test, &seen->before, &seen->after, sizeof(seen->before));
 }
 
 static void section_keeps_its_batch_across_an_interrupt(struct kunit *test)
 {
-	lazy_interrupt_section(test, test->param_value);
+	const struct lazy_interrupt_param *param = test->param_value;
 
-	lazy_expect_batch(test, &lazy_irq.batch, &lazy_mm, 0, LAZY_TASK_PAGES);
+	lazy_interrupt_section(test, param->is_soft, param->is_other_mm);
+
+	lazy_expect_batch(test, &lazy_interrupt.batch, &lazy_mm, 0, LAZY_TASK_PAGES);
 }
 
 static void update_in_an_interrupt_is_immediate(struct kunit *test)
 {
-	lazy_interrupt_section(test, test->param_value);
+	const struct lazy_irq_param *param = test->param_value;
 
-	KUNIT_EXPECT_EQ(test, lazy_irq.value, lazy_value(LAZY_TASK_PAGES + LAZY_REMAP));
+	lazy_interrupt_section(test, param->is_soft, false);
+
+	KUNIT_EXPECT_EQ(test, lazy_interrupt.value,
+			lazy_value(LAZY_TASK_PAGES + LAZY_REMAP));
 }
 
 /* Death */
 
 struct lazy_victim {
-	struct completion is_in;
+	struct lazy_thread thread;
 	struct lazy_batch batch;
 };
 
-/* Die as in an oops, which this counts as, but without its lines in the log. */
 static int lazy_dying_fn(void *data)
 {
 	struct lazy_victim *victim = data;
@@ -1018,29 +1006,21 @@ static int lazy_dying_fn(void *data)
 	lazy_mmu_mode_enable();
 	lazy_remap(0);
 	victim->batch = lazy_look();
-	complete(&victim->is_in);
-	make_task_dead(SIGKILL);
+	lazy_die(&victim->thread);
 }
 
 /* Let a task die in a section, on this CPU, where its batch would be left. */
 static void lazy_let_die(struct kunit *test)
 {
-	struct task_struct *task;
-	struct lazy_victim *victim;
+	struct lazy_victim *victim = kunit_kzalloc(test, sizeof(*victim), GFP_KERNEL);
 
-	victim = kunit_kzalloc(test, sizeof(*victim), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, victim);
-	init_completion(&victim->is_in);
-	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-	task = kthread_create(lazy_dying_fn, victim, "lazy_mmu_victim");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	get_task_struct(task);
-	/* The dying task drops a reference. */
+	/* From kthread_use_mm() on, do_exit() puts the mm. */
 	mmget(lazy_mm.mm);
-	kthread_bind(task, raw_smp_processor_id());
-	wake_up_process(task);
-	wait_for_completion(&victim->is_in);
-	kthread_stop_put(task);
+	lazy_start_thread(test, &victim->thread, lazy_dying_fn, victim, lazy_stay_here());
+	lazy_stop_thread(&victim->thread);
+	/* The reference of kthread_use_mm(), which do_exit() knows nothing of. */
+	mmdrop(lazy_mm.mm);
 
 	/* There was something to leave behind. */
 	KUNIT_ASSERT_EQ(test, victim->batch.nr, 1);
@@ -1088,7 +1068,9 @@ static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 	KUNIT_CASE(batch_is_empty_when_it_is_flushed),
 	KUNIT_CASE(update_of_another_mm_starts_a_batch),
 	KUNIT_CASE(update_of_another_page_size_starts_a_batch),
+	KUNIT_CASE(executable_page_is_collected_as_such),
 	KUNIT_CASE(update_of_a_pmd_collects_each_page_below),
+	KUNIT_CASE(update_of_a_huge_pmd_collects_both_halves),
 	KUNIT_CASE(update_of_a_pmd_outside_a_section_collects_nothing),
 
 	KUNIT_CASE_PARAM(reads_reach_the_new_page_after, lazy_effect_gen_params),
@@ -1111,7 +1093,7 @@ static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 			 lazy_interrupt_gen_params),
 	KUNIT_CASE_PARAM(section_keeps_its_batch_across_an_interrupt,
 			 lazy_interrupt_gen_params),
-	KUNIT_CASE_PARAM(update_in_an_interrupt_is_immediate, lazy_same_mm_gen_params),
+	KUNIT_CASE_PARAM(update_in_an_interrupt_is_immediate, lazy_irq_gen_params),
 
 	KUNIT_CASE(death_in_a_section_leaves_no_batch_behind),
 	KUNIT_CASE(death_in_a_section_makes_its_updates_take_effect),

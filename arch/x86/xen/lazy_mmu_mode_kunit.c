@@ -13,18 +13,14 @@
  */
 
 #include <kunit/test.h>
-#include <linux/completion.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
-#include <linux/irq_work.h>
-#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/vmalloc.h>
-#include <linux/workqueue.h>
 
 #ifdef CONFIG_KFENCE
 #include <asm/kfence.h>
@@ -39,14 +35,11 @@
 #include <uapi/linux/sched/types.h>
 #include <xen/xen.h>
 
+#include "../../../mm/tests/lazy_mmu_kunit.h"
+
 #define LAZY_PAGES		64
 /* As many as make one list, and leave room for another. */
 #define LAZY_LIST		24
-#define LAZY_WORKERS		8
-#define LAZY_WORKER_SECONDS	20
-#define LAZY_WORKER_PAGES	8
-/* Of the area, for each worker. */
-#define LAZY_WORKER_PTES	(LAZY_PAGES / LAZY_WORKERS)
 
 static struct vm_struct *lazy_area;
 static struct page *lazy_page;
@@ -314,7 +307,7 @@ static void lazy_expect_all_neighbours(struct kunit *test, pgprot_t prot)
 	lazy_expect_neighbours(test, 0, LAZY_LIST, prot);
 }
 
-/* The log of the kernel must not show a warning, see harness or dmesg. */
+/* Nor does the log of the kernel show a warning. */
 static void refused_update_spares_its_neighbours(struct kunit *test)
 {
 	unsigned int reports = lazy_reports;
@@ -408,64 +401,59 @@ static void kfence_protects_at_once_in_a_section(struct kunit *test)
 
 /* Interrupts */
 
+KUNIT_ARRAY_PARAM_DESC(lazy_irq, lazy_irq_params, desc);
+
 struct lazy_interrupt {
-	struct irq_work work;
-	bool hit;
+	struct lazy_irq irq;
 	bool waits;
+
+	/* In the section, before the interrupt and behind it. */
+	bool waits_before;
+	bool waits_again;
 };
 
-static void lazy_interrupt_fn(struct irq_work *work)
+static void lazy_interrupt_fn(struct lazy_irq *irq)
 {
-	struct lazy_interrupt *irq = container_of(work, typeof(*irq), work);
+	struct lazy_interrupt *seen = container_of(irq, typeof(*seen), irq);
 
-	irq->waits = lazy_write_waits(1);
-	WRITE_ONCE(irq->hit, true);
+	seen->waits = lazy_write_waits(1);
 }
 
-static void lazy_interrupt_section(struct kunit *test, struct lazy_interrupt *irq)
+static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), 1000);
+	const struct lazy_irq_param *param = test->param_value;
+	struct lazy_interrupt *seen = kunit_kzalloc(test, sizeof(*seen), GFP_KERNEL);
 
-	*irq = (struct lazy_interrupt) {
-		.work = IRQ_WORK_INIT_HARD(lazy_interrupt_fn),
-	};
-	irq_work_queue(&irq->work);
-	while (!READ_ONCE(irq->hit) && ktime_before(ktime_get(), end))
-		cpu_relax();
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	lazy_irq_init(test, &seen->irq, param->is_soft, lazy_interrupt_fn);
+
+	for (int i = 0; i < 100 && !lazy_irq_hit(&seen->irq); i++) {
+		lazy_clear(0, 3);
+		preempt_disable();
+		lazy_mmu_mode_enable();
+		seen->waits_before = lazy_write_waits(0);
+		lazy_irq_start(&seen->irq);
+		lazy_irq_wait(&seen->irq);
+		seen->waits_again = lazy_write_waits(2);
+		lazy_mmu_mode_disable();
+		preempt_enable();
+	}
+	KUNIT_ASSERT_TRUE_MSG(test, lazy_irq_hit(&seen->irq), "no interrupt hit the section");
+
+	return seen;
 }
 
 static void update_in_an_interrupt_is_immediate(struct kunit *test)
 {
-	struct lazy_interrupt irq;
-
-	preempt_disable();
-	lazy_mmu_mode_enable();
-	lazy_interrupt_section(test, &irq);
-	lazy_mmu_mode_disable();
-	preempt_enable();
-	irq_work_sync(&irq.work);
-
-	KUNIT_ASSERT_TRUE(test, irq.hit);
-	KUNIT_EXPECT_FALSE(test, irq.waits);
+	KUNIT_EXPECT_FALSE(test, lazy_interrupt_section(test)->waits);
 }
 
 static void interrupt_loses_no_update(struct kunit *test)
 {
-	struct lazy_interrupt irq;
-	bool waits, waits_again;
+	struct lazy_interrupt *seen = lazy_interrupt_section(test);
 
-	preempt_disable();
-	lazy_mmu_mode_enable();
-	waits = lazy_write_waits(0);
-	lazy_interrupt_section(test, &irq);
-	waits_again = lazy_write_waits(2);
-	lazy_mmu_mode_disable();
-	preempt_enable();
-	irq_work_sync(&irq.work);
-
-	KUNIT_ASSERT_TRUE(test, irq.hit);
-	KUNIT_EXPECT_TRUE(test, waits);
-	KUNIT_EXPECT_TRUE(test, waits_again);
+	KUNIT_EXPECT_TRUE(test, seen->waits_before);
+	KUNIT_EXPECT_TRUE(test, seen->waits_again);
 	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
 	KUNIT_EXPECT_TRUE(test, lazy_visible(2));
 }
@@ -474,9 +462,7 @@ static void interrupt_loses_no_update(struct kunit *test)
 
 /* A task with a section in which it is preempted, or moved to another CPU. */
 struct lazy_peer {
-	struct task_struct *task;
-	struct completion is_in;
-	struct completion go_on;
+	struct lazy_thread thread;
 	bool waits;
 	bool waits_again;
 	bool visible;
@@ -486,14 +472,6 @@ struct lazy_peer {
 	u16 last_es;
 };
 
-static void lazy_spin_until_done(struct completion *done)
-{
-	ktime_t end = ktime_add_ms(ktime_get(), 10 * MSEC_PER_SEC);
-
-	while (!completion_done(done) && ktime_before(ktime_get(), end))
-		cpu_relax();
-}
-
 static int lazy_peer_fn(void *data)
 {
 	struct lazy_peer *peer = data;
@@ -501,8 +479,8 @@ static int lazy_peer_fn(void *data)
 	lazy_mmu_mode_enable();
 	peer->first_cpu = raw_smp_processor_id();
 	peer->waits = lazy_write_waits(0);
-	complete(&peer->is_in);
-	lazy_spin_until_done(&peer->go_on);
+	complete(&peer->thread.is_in);
+	lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
 	peer->last_cpu = raw_smp_processor_id();
 	peer->waits_again = lazy_write_waits(1);
 	lazy_mmu_mode_disable();
@@ -524,8 +502,8 @@ static int lazy_ended_peer_fn(void *data)
 	peer->waits = lazy_write_waits(0);
 	current->lazy_mmu_state.enable_count = 0;
 	preempt_enable();
-	complete(&peer->is_in);
-	lazy_spin_until_done(&peer->go_on);
+	complete(&peer->thread.is_in);
+	lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
 	current->lazy_mmu_state.enable_count = 1;
 	lazy_mmu_mode_disable();
 
@@ -547,8 +525,8 @@ static int lazy_tls_peer_fn(void *data)
 	preempt_enable();
 
 	lazy_mmu_mode_enable();
-	complete(&peer->is_in);
-	lazy_spin_until_done(&peer->go_on);
+	complete(&peer->thread.is_in);
+	lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
 	savesegment(es, peer->last_es);
 	lazy_mmu_mode_disable();
 
@@ -563,9 +541,8 @@ static int lazy_dying_peer_fn(void *data)
 	lazy_mmu_mode_enable();
 	lazy_mmu_mode_enable();
 	peer->waits = lazy_write_waits(0);
-	complete(&peer->is_in);
-	/* It sets the preemption count straight. */
-	make_task_dead(SIGKILL);
+	/* This sets the preemption count straight. */
+	lazy_die(&peer->thread);
 }
 
 static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *), int cpu)
@@ -573,42 +550,21 @@ static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *), 
 	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, peer);
-	init_completion(&peer->is_in);
-	init_completion(&peer->go_on);
-	peer->task = kthread_create(fn, peer, "lazy_mmu_peer");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, peer->task);
-	get_task_struct(peer->task);
-	set_cpus_allowed_ptr(peer->task, cpumask_of(cpu));
-	wake_up_process(peer->task);
-	wait_for_completion(&peer->is_in);
+	lazy_start_thread(test, &peer->thread, fn, peer, cpu);
 
 	return peer;
-}
-
-static void lazy_stop_peer(struct lazy_peer *peer)
-{
-	complete(&peer->go_on);
-	kthread_stop_put(peer->task);
-}
-
-static void lazy_skip_unless_preemptible(struct kunit *test)
-{
-	if (!preempt_model_preemptible())
-		kunit_skip(test, "this kernel is not preemptible");
 }
 
 /* A real-time task on the same CPU only gets there by preempting the section. */
 static struct lazy_peer *lazy_preempt(struct kunit *test, int (*fn)(void *), bool *visible)
 {
-	int cpu = raw_smp_processor_id();
 	struct lazy_peer *peer;
 
 	lazy_skip_unless_preemptible(test);
-	set_cpus_allowed_ptr(current, cpumask_of(cpu));
 	sched_set_fifo(current);
-	peer = lazy_start_peer(test, fn, cpu);
+	peer = lazy_start_peer(test, fn, lazy_stay_here());
 	*visible = lazy_visible(0);
-	lazy_stop_peer(peer);
+	lazy_stop_thread(&peer->thread);
 
 	return peer;
 }
@@ -650,6 +606,23 @@ static void preempted_section_keeps_its_segments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, peer->last_es, peer->first_es);
 }
 
+/* The multicalls of a switch wait, and what has to happen before them must not. */
+static void update_in_a_context_switch_is_immediate(struct kunit *test)
+{
+	unsigned long flags;
+	bool waits;
+
+	local_irq_save(flags);
+	lazy_mmu_mode_enable();
+	arch_start_context_switch(current);
+	waits = lazy_write_waits(0);
+	arch_end_context_switch(current);
+	lazy_mmu_mode_disable();
+	local_irq_restore(flags);
+
+	KUNIT_EXPECT_FALSE(test, waits);
+}
+
 static void preemption_before_the_final_flush_delays_no_update(struct kunit *test)
 {
 	struct lazy_peer *peer;
@@ -664,20 +637,18 @@ static void preemption_before_the_final_flush_delays_no_update(struct kunit *tes
 /* The mode of the task that preempts is its own. */
 static void section_that_preempts_batches(struct kunit *test)
 {
-	int cpu = raw_smp_processor_id();
 	bool outside, inside, after;
 	struct lazy_peer *peer;
 
 	lazy_skip_unless_preemptible(test);
-	set_cpus_allowed_ptr(current, cpumask_of(cpu));
 	sched_set_fifo(current);
-	peer = lazy_start_peer(test, lazy_peer_fn, cpu);
+	peer = lazy_start_peer(test, lazy_peer_fn, lazy_stay_here());
 	outside = lazy_write_waits(2);
 	lazy_mmu_mode_enable();
 	inside = lazy_write_waits(3);
 	lazy_mmu_mode_disable();
 	after = lazy_write_waits(4);
-	lazy_stop_peer(peer);
+	lazy_stop_thread(&peer->thread);
 
 	KUNIT_EXPECT_FALSE(test, outside);
 	KUNIT_EXPECT_TRUE(test, inside);
@@ -686,19 +657,17 @@ static void section_that_preempts_batches(struct kunit *test)
 
 static struct lazy_peer *lazy_migrate(struct kunit *test, bool *visible)
 {
-	int this_cpu = raw_smp_processor_id();
-	unsigned int other_cpu = cpumask_any_but(cpu_online_mask, this_cpu);
+	int this_cpu = lazy_stay_here(), other_cpu = lazy_other_cpu(this_cpu);
 	struct lazy_peer *peer;
 
-	if (other_cpu >= nr_cpu_ids)
+	if (this_cpu == other_cpu)
 		kunit_skip(test, "needs two CPUs");
 	lazy_skip_unless_preemptible(test);
 
-	set_cpus_allowed_ptr(current, cpumask_of(this_cpu));
 	peer = lazy_start_peer(test, lazy_peer_fn, other_cpu);
-	set_cpus_allowed_ptr(peer->task, cpumask_of(this_cpu));
+	set_cpus_allowed_ptr(peer->thread.task, cpumask_of(this_cpu));
 	*visible = lazy_visible(0);
-	lazy_stop_peer(peer);
+	lazy_stop_thread(&peer->thread);
 
 	KUNIT_ASSERT_EQ(test, peer->first_cpu, other_cpu);
 	KUNIT_ASSERT_EQ(test, peer->last_cpu, this_cpu);
@@ -744,9 +713,7 @@ static int lazy_child_fn(void *data)
 	child->waits = lazy_write_waits(1);
 	lazy_mmu_mode_disable();
 	child->visible = lazy_visible(1);
-	complete(&child->done);
-	/* There is no user mode to return to. */
-	do_exit(0);
+	lazy_child_exit(&child->done);
 }
 
 static void lazy_expect_child(struct kunit *test, bool fork_in_a_pause)
@@ -755,15 +722,11 @@ static void lazy_expect_child(struct kunit *test, bool fork_in_a_pause)
 	pid_t pid;
 
 	KUNIT_ASSERT_NOT_NULL(test, child);
-	init_completion(&child->done);
 	if (fork_in_a_pause) {
 		lazy_mmu_mode_enable();
 		lazy_mmu_mode_pause();
 	}
-	/* Kernel threads ignore SIGCHLD, so nobody has to wait for the child. */
-	pid = user_mode_thread(lazy_child_fn, child, SIGCHLD);
-	if (pid > 0)
-		wait_for_completion(&child->done);
+	pid = lazy_fork_child(lazy_child_fn, child, &child->done);
 	if (fork_in_a_pause) {
 		lazy_mmu_mode_resume();
 		lazy_mmu_mode_disable();
@@ -791,116 +754,12 @@ static void dying_task_leaves_no_update_behind(struct kunit *test)
 	bool visible;
 
 	peer = lazy_start_peer(test, lazy_dying_peer_fn, raw_smp_processor_id());
-	kthread_stop(peer->task);
+	kthread_stop(peer->thread.task);
 	visible = lazy_visible(0);
-	put_task_struct(peer->task);
+	put_task_struct(peer->thread.task);
 
 	KUNIT_EXPECT_TRUE(test, peer->waits);
 	KUNIT_EXPECT_TRUE(test, visible);
-}
-
-/* Work items that all map and unmap, and are preempted while they do. */
-
-struct lazy_worker {
-	struct work_struct work;
-	struct page *pages[LAZY_WORKER_PAGES];
-	unsigned int first_pte;
-	unsigned long end;
-	unsigned long nr_rounds;
-	unsigned long nr_wrong;
-};
-
-static void lazy_worker_vmap(struct lazy_worker *worker)
-{
-	unsigned int *p = vmap(worker->pages, LAZY_WORKER_PAGES, VM_MAP, PAGE_KERNEL);
-
-	if (!p) {
-		worker->nr_wrong++;
-		return;
-	}
-	for (int i = 0; i < LAZY_WORKER_PAGES; i++) {
-		unsigned int value = worker->nr_rounds * LAZY_WORKER_PAGES + i;
-
-		p[i * PAGE_SIZE / sizeof(*p)] = value;
-		worker->nr_wrong +=
-			*(unsigned int *)page_address(worker->pages[i]) != value;
-	}
-	vunmap(p);
-}
-
-static void lazy_worker_nest(struct lazy_worker *worker)
-{
-	unsigned int first = worker->first_pte;
-
-	lazy_mmu_mode_enable();
-	lazy_write(first);
-	lazy_mmu_mode_enable();
-	for (int i = 1; i < LAZY_WORKER_PTES - 1; i++)
-		lazy_write(first + i);
-	lazy_mmu_mode_disable();
-	for (int i = 0; i < LAZY_WORKER_PTES - 1; i++)
-		worker->nr_wrong += !lazy_visible(first + i);
-	lazy_write(first + LAZY_WORKER_PTES - 1);
-	lazy_mmu_mode_disable();
-	worker->nr_wrong += !lazy_visible(first + LAZY_WORKER_PTES - 1);
-	lazy_clear(first, LAZY_WORKER_PTES);
-}
-
-static void lazy_worker_fn(struct work_struct *work)
-{
-	struct lazy_worker *worker = container_of(work, typeof(*worker), work);
-
-	do {
-		lazy_worker_vmap(worker);
-		lazy_worker_nest(worker);
-		worker->nr_rounds++;
-		cond_resched();
-	} while (time_before(jiffies, worker->end));
-}
-
-static void lazy_free_pages(void *data)
-{
-	struct lazy_worker *workers = data;
-
-	for (int i = 0; i < LAZY_WORKERS; i++) {
-		for (int k = 0; k < LAZY_WORKER_PAGES; k++) {
-			if (workers[i].pages[k])
-				__free_page(workers[i].pages[k]);
-		}
-	}
-}
-
-static void kworkers_vmap_and_nest_undisturbed(struct kunit *test)
-{
-	struct workqueue_struct *queue;
-	struct lazy_worker *workers;
-	unsigned long nr_rounds = 0;
-
-	workers = kunit_kcalloc(test, LAZY_WORKERS, sizeof(*workers), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, workers);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, lazy_free_pages, workers));
-	for (int i = 0; i < LAZY_WORKERS; i++) {
-		for (int k = 0; k < LAZY_WORKER_PAGES; k++) {
-			workers[i].pages[k] = alloc_page(GFP_KERNEL);
-			KUNIT_ASSERT_NOT_NULL(test, workers[i].pages[k]);
-		}
-		workers[i].first_pte = i * LAZY_WORKER_PTES;
-		workers[i].end = jiffies + LAZY_WORKER_SECONDS * HZ;
-		INIT_WORK(&workers[i].work, lazy_worker_fn);
-	}
-
-	queue = alloc_workqueue("lazy_mmu_mode_xen", WQ_UNBOUND, LAZY_WORKERS);
-	KUNIT_ASSERT_NOT_NULL(test, queue);
-	for (int i = 0; i < LAZY_WORKERS; i++)
-		queue_work(queue, &workers[i].work);
-	destroy_workqueue(queue);
-
-	for (int i = 0; i < LAZY_WORKERS; i++) {
-		KUNIT_EXPECT_GT(test, workers[i].nr_rounds, 0);
-		KUNIT_EXPECT_EQ(test, workers[i].nr_wrong, 0);
-		nr_rounds += workers[i].nr_rounds;
-	}
-	kunit_info(test, "%lu rounds\n", nr_rounds);
 }
 
 static struct kunit_case lazy_mmu_mode_xen_cases[] = {
@@ -919,12 +778,13 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(refused_update_keeps_the_order),
 	KUNIT_CASE(ioremap_maps_what_xen_permits),
 
-	KUNIT_CASE(update_in_an_interrupt_is_immediate),
-	KUNIT_CASE(interrupt_loses_no_update),
+	KUNIT_CASE_PARAM(update_in_an_interrupt_is_immediate, lazy_irq_gen_params),
+	KUNIT_CASE_PARAM(interrupt_loses_no_update, lazy_irq_gen_params),
 
 	KUNIT_CASE(preempted_section_delays_no_update),
 	KUNIT_CASE(preempted_section_batches_again),
 	KUNIT_CASE(preempted_section_keeps_its_segments),
+	KUNIT_CASE(update_in_a_context_switch_is_immediate),
 	KUNIT_CASE(preemption_before_the_final_flush_delays_no_update),
 	KUNIT_CASE(section_that_preempts_batches),
 	KUNIT_CASE(migrated_section_delays_no_update),
@@ -932,8 +792,6 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(forked_task_batches),
 	KUNIT_CASE(task_forked_in_a_pause_batches),
 	KUNIT_CASE(dying_task_leaves_no_update_behind),
-
-	KUNIT_CASE_SLOW(kworkers_vmap_and_nest_undisturbed),
 	{}
 };
 

@@ -80,7 +80,7 @@ def blocks(name):
     return BLOCKING_GFP.fullmatch(name) is not None
 
 def is_test(p):
-    return p[0].file.endswith("_kunit.c")
+    return p[0].file.endswith(("_kunit.c", "_kunit.h"))
 
 # Hooks are for architectures, and for the helpers.
 HELPERS = ("include/linux/pgtable.h", "mm/lazy_mmu.c", "mm/debug_lazy_mmu.c")

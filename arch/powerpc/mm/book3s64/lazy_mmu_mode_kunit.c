@@ -11,11 +11,6 @@
  */
 #include <kunit/test.h>
 
-#include <linux/completion.h>
-#include <linux/cpumask.h>
-#include <linux/hrtimer.h>
-#include <linux/kthread.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -34,6 +29,8 @@
 #include <asm/mmu.h>
 #include <asm/tlbflush.h>
 #include <asm/trace.h>
+
+#include "../../../../mm/tests/lazy_mmu_kunit.h"
 
 /* More than a batch holds. */
 #define LAZY_NR_SLOTS	(PPC64_TLB_BATCH_NR + 8)
@@ -168,31 +165,12 @@ static void lazy_map_low_user(struct kunit *test)
 	lazy_map_user(test, &lazy_user, SZ_256M);
 }
 
-KUNIT_DEFINE_ACTION_WRAPPER(lazy_mmput, mmput, struct mm_struct *)
-
 /* The same page of another mm than that of lazy_user, which stays in use. */
 static void lazy_map_other_user(struct kunit *test, struct lazy_user *other)
 {
-	struct mm_struct *mm = mm_alloc();
-	unsigned long addr;
-	int err;
+	struct mm_struct *mm = lazy_make_mm(test, lazy_user.addr, PAGE_SIZE, 1);
 
-	KUNIT_ASSERT_NOT_NULL(test, mm);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_mmput, mm), 0);
-	mm->task_size = TASK_SIZE;
-	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
-
-	kthread_unuse_mm(lazy_user.mm);
-	kthread_use_mm(mm);
-	addr = vm_mmap(NULL, lazy_user.addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		       MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0);
-	err = put_user(1, (u32 __user *)lazy_user.addr);
-	kthread_unuse_mm(mm);
-	kthread_use_mm(lazy_user.mm);
-
-	KUNIT_ASSERT_EQ(test, addr, lazy_user.addr);
-	KUNIT_ASSERT_EQ(test, err, 0);
-	lazy_find_user(test, other, mm, addr);
+	lazy_find_user(test, other, mm, lazy_user.addr);
 }
 
 /* Tell that the translation is to go, without a change of the PTE. */
@@ -621,6 +599,31 @@ static void batch_is_flushed_before_it_takes_another_segment_size(struct kunit *
 	KUNIT_EXPECT_EQ(test, ssize, MMU_SEGSIZE_1T);
 }
 
+/* The other one as if it were in the hash table in pieces of 4K, where it is not. */
+static void batch_is_flushed_before_it_takes_another_page_size(struct kunit *test)
+{
+	unsigned int first, last;
+	unsigned long pending;
+	struct lazy_user split;
+
+	if (!IS_ENABLED(CONFIG_PPC_64K_PAGES))
+		kunit_skip(test, "there is one size of pages, without hugetlb");
+	lazy_map_low_user(test);
+	split = lazy_user;
+	split.pte = __pte(pte_val(split.pte) ^ H_PAGE_COMBO);
+
+	lazy_mmu_mode_enable();
+	lazy_invalidate_user(&lazy_user);
+	first = this_cpu_read(ppc64_tlb_batch.psize);
+	lazy_invalidate_user(&split);
+	pending = lazy_pending();
+	last = this_cpu_read(ppc64_tlb_batch.psize);
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, pending, 1);
+	KUNIT_EXPECT_NE(test, first, last);
+}
+
 #ifdef CONFIG_PPC_PSERIES
 static struct {
 	struct task_struct *task;
@@ -764,16 +767,7 @@ static void section_collects_on_after_a_pmd_range_flush(struct kunit *test)
 
 /* Interrupts. The handler is a timer's, and a section has one update pending. */
 
-static const struct lazy_interrupt_param {
-	const char *desc;
-	enum hrtimer_mode mode;
-	bool is_soft;
-} lazy_interrupt_params[] = {
-	{ "hard interrupt", HRTIMER_MODE_REL_PINNED_HARD, false },
-	{ "softirq", HRTIMER_MODE_REL_PINNED_SOFT, true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(lazy_interrupt, lazy_interrupt_params, desc);
+KUNIT_ARRAY_PARAM_DESC(lazy_irq, lazy_irq_params, desc);
 
 struct lazy_batch {
 	unsigned long pending;
@@ -782,14 +776,10 @@ struct lazy_batch {
 };
 
 static struct lazy_interrupt {
-	struct hrtimer timer;
-	struct completion done;
-	struct task_struct *task;
-	bool is_soft;
+	struct lazy_irq irq;
 	void (*fn)(void);
 
-	/* The handler ran on top of the section, and found this. */
-	bool hit;
+	/* What the handler found, on top of the section. */
 	struct lazy_batch before;
 	struct lazy_batch after;
 	enum lazy_page page;
@@ -807,50 +797,27 @@ static void lazy_save_batch(struct lazy_batch *saved)
 	saved->vpn = batch->vpn[0];
 }
 
-static enum hrtimer_restart lazy_interrupt_fn(struct hrtimer *timer)
+static void lazy_interrupt_fn(struct lazy_irq *irq)
 {
-	struct lazy_interrupt *irq = &lazy_interrupt;
-	bool is_context_due = irq->is_soft ? in_serving_softirq() && !in_hardirq() :
-					     in_hardirq();
+	struct lazy_interrupt *seen = container_of(irq, typeof(*seen), irq);
 
-	if (current == irq->task && current->lazy_mmu_state.enable_count &&
-	    is_context_due) {
-		irq->hit = true;
-		lazy_save_batch(&irq->before);
-		irq->fn();
-		lazy_save_batch(&irq->after);
-		irq->page = lazy_write(1);
-	}
-	complete(&irq->done);
-
-	return HRTIMER_NORESTART;
+	lazy_save_batch(&seen->before);
+	seen->fn();
+	lazy_save_batch(&seen->after);
+	seen->page = lazy_write(1);
 }
 
 static const struct lazy_interrupt *lazy_interrupt_section(struct kunit *test,
 							   void (*fn)(void))
 {
-	const struct lazy_interrupt_param *param = test->param_value;
-	struct lazy_interrupt *irq = &lazy_interrupt;
+	const struct lazy_irq_param *param = test->param_value;
+	struct lazy_interrupt *seen = &lazy_interrupt;
 
-	if (param->is_soft && IS_ENABLED(CONFIG_PREEMPT_RT))
-		kunit_skip(test, "softirqs run in threads with CONFIG_PREEMPT_RT");
+	*seen = (struct lazy_interrupt) { .fn = fn, .page = LAZY_NO_PAGE };
+	lazy_irq_init(test, &seen->irq, param->is_soft, lazy_interrupt_fn);
 	lazy_map_slots(test);
 
-	*irq = (struct lazy_interrupt) {
-		.task = current,
-		.is_soft = param->is_soft,
-		.fn = fn,
-		.page = LAZY_NO_PAGE,
-	};
-	init_completion(&irq->done);
-	hrtimer_init(&irq->timer, CLOCK_MONOTONIC, param->mode);
-	irq->timer.function = lazy_interrupt_fn;
-
-	/* The handler may run too early or too late. */
-	for (int i = 0; i < 100 && !irq->hit; i++) {
-		ktime_t end;
-
-		reinit_completion(&irq->done);
+	for (int i = 0; i < 100 && !lazy_irq_hit(&seen->irq); i++) {
 		/* Have it in the hash table again. */
 		lazy_map(0, LAZY_OLD_PAGE);
 		lazy_map(2, LAZY_OLD_PAGE);
@@ -859,28 +826,23 @@ static const struct lazy_interrupt *lazy_interrupt_section(struct kunit *test,
 
 		lazy_mmu_mode_enable();
 		lazy_map(0, LAZY_NEW_PAGE);
-		hrtimer_start(&irq->timer, ns_to_ktime(50 * NSEC_PER_USEC), param->mode);
-		end = ktime_add_ms(ktime_get(), 100);
-		while (!completion_done(&irq->done) && ktime_before(ktime_get(), end))
-			cpu_relax();
+		lazy_irq_start(&seen->irq);
+		lazy_irq_wait(&seen->irq);
 		lazy_map(2, LAZY_NEW_PAGE);
-		irq->pending = lazy_pending();
+		seen->pending = lazy_pending();
 		lazy_mmu_mode_disable();
-
-		hrtimer_cancel(&irq->timer);
-		cond_resched();
 	}
-	KUNIT_ASSERT_TRUE_MSG(test, irq->hit, "no interrupt hit the section");
-	KUNIT_ASSERT_EQ(test, irq->before.pending, 1);
+	KUNIT_ASSERT_TRUE_MSG(test, lazy_irq_hit(&seen->irq), "no interrupt hit the section");
+	KUNIT_ASSERT_EQ(test, seen->before.pending, 1);
 
-	return irq;
+	return seen;
 }
 
-static void lazy_expect_same_batch(struct kunit *test, const struct lazy_interrupt *irq)
+static void lazy_expect_same_batch(struct kunit *test, const struct lazy_interrupt *seen)
 {
-	KUNIT_EXPECT_EQ(test, irq->after.pending, irq->before.pending);
-	KUNIT_EXPECT_PTR_EQ(test, irq->after.mm, irq->before.mm);
-	KUNIT_EXPECT_EQ(test, irq->after.vpn, irq->before.vpn);
+	KUNIT_EXPECT_EQ(test, seen->after.pending, seen->before.pending);
+	KUNIT_EXPECT_PTR_EQ(test, seen->after.mm, seen->before.mm);
+	KUNIT_EXPECT_EQ(test, seen->after.vpn, seen->before.vpn);
 }
 
 static void lazy_write_in_an_interrupt(void)
@@ -907,20 +869,20 @@ static void write_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
 
 static void write_in_an_interrupt_takes_effect_at_once(struct kunit *test)
 {
-	const struct lazy_interrupt *irq;
+	const struct lazy_interrupt *seen;
 
-	irq = lazy_interrupt_section(test, lazy_write_in_an_interrupt);
+	seen = lazy_interrupt_section(test, lazy_write_in_an_interrupt);
 
-	KUNIT_EXPECT_EQ(test, irq->page, LAZY_NEW_PAGE);
+	KUNIT_EXPECT_EQ(test, seen->page, LAZY_NEW_PAGE);
 }
 
 static void section_collects_on_after_an_interrupt(struct kunit *test)
 {
-	const struct lazy_interrupt *irq;
+	const struct lazy_interrupt *seen;
 
-	irq = lazy_interrupt_section(test, lazy_write_in_an_interrupt);
+	seen = lazy_interrupt_section(test, lazy_write_in_an_interrupt);
 
-	KUNIT_EXPECT_EQ(test, irq->pending, 2);
+	KUNIT_EXPECT_EQ(test, seen->pending, 2);
 }
 
 static void another_mm_in_an_interrupt_leaves_the_batch_alone(struct kunit *test)
@@ -939,29 +901,27 @@ static void table_range_flush_in_an_interrupt_leaves_the_batch_alone(struct kuni
 
 static void table_range_flush_in_an_interrupt_takes_effect_at_once(struct kunit *test)
 {
-	const struct lazy_interrupt *irq;
+	const struct lazy_interrupt *seen;
 
-	irq = lazy_interrupt_section(test, lazy_flush_in_an_interrupt);
+	seen = lazy_interrupt_section(test, lazy_flush_in_an_interrupt);
 
-	KUNIT_EXPECT_EQ(test, irq->page, LAZY_NEW_PAGE);
+	KUNIT_EXPECT_EQ(test, seen->page, LAZY_NEW_PAGE);
 }
 
 /* Death in a section */
 
 static struct {
-	struct completion is_in;
+	struct lazy_thread thread;
 	struct lazy_batch before;
 	struct lazy_batch after;
 	bool was_readable;
 	bool is_readable;
 } lazy_death;
 
-/* Die as in an oops, which this counts as, but without its lines in the log. */
 static int lazy_dying_fn(void *data)
 {
 	const struct lazy_user *user = &lazy_user;
 
-	complete(&lazy_death.is_in);
 	/* From here on do_exit() puts the mm. */
 	kthread_use_mm(user->mm);
 	lazy_mmu_mode_enable();
@@ -971,27 +931,20 @@ static int lazy_dying_fn(void *data)
 	spin_unlock(user->ptl);
 	lazy_death.was_readable = lazy_user_is_readable();
 	lazy_save_batch(&lazy_death.before);
-	make_task_dead(SIGKILL);
+	lazy_die(&lazy_death.thread);
 }
 
 /* Let a task die on this CPU that has an update of this mm pending. */
 static void lazy_let_die(struct kunit *test)
 {
 	struct lazy_user *user = &lazy_user;
-	struct task_struct *task;
 
 	lazy_map_low_user(test);
 	memset(&lazy_death, 0, sizeof(lazy_death));
-	init_completion(&lazy_death.is_in);
-
-	task = kthread_create(lazy_dying_fn, NULL, "lazy_mmu_dying");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	get_task_struct(task);
-	set_cpus_allowed_ptr(task, cpumask_of(raw_smp_processor_id()));
 	mmget(user->mm);
-	wake_up_process(task);
-	wait_for_completion(&lazy_death.is_in);
-	kthread_stop_put(task);
+	lazy_start_thread(test, &lazy_death.thread, lazy_dying_fn, NULL,
+			  raw_smp_processor_id());
+	lazy_stop_thread(&lazy_death.thread);
 	/* The reference of kthread_use_mm(), which do_exit() knows nothing of. */
 	mmdrop(user->mm);
 
@@ -1112,6 +1065,7 @@ static struct kunit_case lazy_mmu_mode_cases[] = {
 	KUNIT_CASE(batch_is_flushed_before_it_takes_another_mm),
 	KUNIT_CASE(batch_is_flushed_before_it_takes_another_user_mm),
 	KUNIT_CASE(batch_is_flushed_before_it_takes_another_segment_size),
+	KUNIT_CASE(batch_is_flushed_before_it_takes_another_page_size),
 	KUNIT_CASE(batch_is_empty_before_it_is_flushed),
 
 	KUNIT_CASE(table_range_flush_removes_translations),
@@ -1121,17 +1075,17 @@ static struct kunit_case lazy_mmu_mode_cases[] = {
 	KUNIT_CASE(section_collects_on_after_a_pmd_range_flush),
 
 	KUNIT_CASE_PARAM(write_in_an_interrupt_leaves_the_batch_alone,
-			 lazy_interrupt_gen_params),
+			 lazy_irq_gen_params),
 	KUNIT_CASE_PARAM(write_in_an_interrupt_takes_effect_at_once,
-			 lazy_interrupt_gen_params),
+			 lazy_irq_gen_params),
 	KUNIT_CASE_PARAM(section_collects_on_after_an_interrupt,
-			 lazy_interrupt_gen_params),
+			 lazy_irq_gen_params),
 	KUNIT_CASE_PARAM(another_mm_in_an_interrupt_leaves_the_batch_alone,
-			 lazy_interrupt_gen_params),
+			 lazy_irq_gen_params),
 	KUNIT_CASE_PARAM(table_range_flush_in_an_interrupt_leaves_the_batch_alone,
-			 lazy_interrupt_gen_params),
+			 lazy_irq_gen_params),
 	KUNIT_CASE_PARAM(table_range_flush_in_an_interrupt_takes_effect_at_once,
-			 lazy_interrupt_gen_params),
+			 lazy_irq_gen_params),
 
 	KUNIT_CASE(dying_task_leaves_no_batch_behind),
 	KUNIT_CASE(dying_task_leaves_no_stale_translation_behind),
@@ -1142,10 +1096,10 @@ static struct kunit_case lazy_mmu_mode_cases[] = {
 	{}
 };
 
-/* Stay on this CPU; the thread that runs a case ends with it. */
 static int lazy_mmu_mode_init(struct kunit *test)
 {
-	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	lazy_stay_here();
+	return 0;
 }
 
 static void lazy_mmu_mode_exit(struct kunit *test)

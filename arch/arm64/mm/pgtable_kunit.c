@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for the page tables of arm64: which pages are mapped by what writes
+ * or copies several entries at once.
+ */
+#include <kunit/test.h>
+
+#include <linux/io.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/mmu_context.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/set_memory.h>
+#include <linux/sort.h>
+#include <linux/vmalloc.h>
+
+#include <asm/trans_pgd.h>
+
+#define PGT_NR_PAGES	16
+
+/* This range is in two tables. */
+static void vmap_page_range_maps_each_page(struct kunit *test)
+{
+	const phys_addr_t phys = PFN_PHYS(max_pfn) + PAGE_SIZE;
+	const unsigned int nr = 2 * PGT_NR_PAGES;
+	struct vm_struct *area;
+	unsigned int nr_right = 0;
+	unsigned long addr;
+	int err;
+
+	area = get_vm_area(2 * PMD_SIZE, VM_IOREMAP);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	addr = ALIGN((unsigned long)area->addr + nr * PAGE_SIZE, PMD_SIZE) -
+	       PGT_NR_PAGES * PAGE_SIZE;
+	err = vmap_page_range(addr, addr + nr * PAGE_SIZE, phys,
+			      pgprot_nx(pgprot_device(PAGE_KERNEL)));
+	for (int i = 0; !err && i < nr; i++) {
+		pte_t pte = __ptep_get(virt_to_kpte(addr + i * PAGE_SIZE));
+
+		nr_right += pte_valid(pte) && pte_pfn(pte) == PHYS_PFN(phys) + i;
+	}
+	free_vm_area(area);
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, nr_right, nr);
+}
+
+/* No walker sees them: they are in no table. */
+static pte_t pgt_ptes[CONT_PTES];
+
+/*
+ * The upper bits of a large page frame number are apart in a PTE. These pages are
+ * on both sides of the smallest that has any there.
+ */
+static void set_ptes_counts_page_frames(struct kunit *test)
+{
+#ifdef PTE_ADDR_HIGH
+	const int shift = __ffs(PTE_ADDR_HIGH) + PTE_ADDR_HIGH_SHIFT - PAGE_SHIFT;
+	unsigned long pfn = BIT(shift) - CONT_PTES / 2;
+	unsigned int nr_right = 0;
+	pgprot_t prot = PAGE_KERNEL;
+
+	/* With smaller pages these bits are for the shareability, otherwise. */
+	if (!IS_ENABLED(CONFIG_ARM64_64K_PAGES) && !lpa2_is_enabled())
+		kunit_skip(test, "this CPU has no LPA2");
+
+	memset(pgt_ptes, 0, sizeof(pgt_ptes));
+	__set_ptes(&init_mm, 0, pgt_ptes, pfn_pte(pfn, prot), CONT_PTES);
+
+	for (int i = 0; i < CONT_PTES; i++)
+		nr_right += pte_val(pgt_ptes[i]) == pte_val(pfn_pte(pfn + i, prot));
+	KUNIT_EXPECT_EQ(test, nr_right, CONT_PTES);
+#else
+	kunit_skip(test, "needs CONFIG_ARM64_PA_BITS_52");
+#endif
+}
+
+/* Or a change of one of them would fault on the others. */
+static void kernel_ptes_are_not_made_contiguous(struct kunit *test)
+{
+	unsigned int nr_cont = 0;
+
+	if (!IS_ENABLED(CONFIG_ARM64_CONTPTE))
+		kunit_skip(test, "needs CONFIG_ARM64_CONTPTE");
+
+	/* Aligned so that those of a user would be. */
+	memset(pgt_ptes, 0, sizeof(pgt_ptes));
+	set_ptes(&init_mm, 0, pgt_ptes, pfn_pte(0, PAGE_KERNEL), CONT_PTES);
+
+	for (int i = 0; i < CONT_PTES; i++)
+		nr_cont += pte_cont(pgt_ptes[i]);
+	KUNIT_EXPECT_EQ(test, nr_cont, 0);
+	KUNIT_EXPECT_TRUE(test, pte_valid(pgt_ptes[CONT_PTES - 1]));
+}
+
+#ifdef CONFIG_TRANS_TABLE
+static void *pgt_trans_alloc(void *arg)
+{
+	return kunit_kzalloc(arg, PAGE_SIZE, GFP_KERNEL);
+}
+
+static pte_t *pgt_walk(pgd_t *pgd, unsigned long addr)
+{
+	p4d_t *p4dp = p4d_offset(pgd_offset_pgd(pgd, addr), addr);
+	pud_t *pudp = pud_offset(p4dp, addr);
+
+	return pte_offset_kernel(pmd_offset(pudp, addr), addr);
+}
+
+/* All are writable in the copy, and present. */
+static void copy_of_page_tables_maps_the_same_pages(struct kunit *test)
+{
+	unsigned long start = (unsigned long)kunit_kzalloc(test, 1, GFP_KERNEL) & PMD_MASK;
+	struct trans_pgd_info info = {
+		.trans_alloc_page = pgt_trans_alloc,
+		.trans_alloc_arg = test,
+	};
+	unsigned int nr_right = 0;
+	pgd_t *pgd;
+
+	KUNIT_ASSERT_NE(test, start, 0);
+	if (!can_set_direct_map())
+		kunit_skip(test, "the linear map has blocks");
+
+	KUNIT_ASSERT_EQ(test, 0,
+			trans_pgd_create_copy(&info, &pgd, start, start + PMD_SIZE));
+
+	for (unsigned long addr = start; addr < start + PMD_SIZE; addr += PAGE_SIZE) {
+		pte_t from = __ptep_get(virt_to_kpte(addr));
+		pte_t to = __ptep_get(pgt_walk(pgd, addr));
+
+		if (pte_none(from))
+			nr_right += pte_none(to);
+		else
+			nr_right += pte_valid(to) && pte_write(to) &&
+				    pte_pfn(to) == pte_pfn(from);
+	}
+	KUNIT_EXPECT_EQ(test, nr_right, PTRS_PER_PTE);
+}
+#else
+static void copy_of_page_tables_maps_the_same_pages(struct kunit *test)
+{
+	kunit_skip(test, "needs kexec or hibernation");
+}
+#endif
+
+/*
+ * set_memory_ro() also changes the linear map of the pages of an area, those that
+ * follow each other at once. In which order the area has them is up to the
+ * allocator; let them have some more.
+ */
+#define PGT_AREA_PAGES	64
+
+static int pgt_cmp_pages(const void *a, const void *b)
+{
+	unsigned long pfn_a = page_to_pfn(*(struct page **)a);
+	unsigned long pfn_b = page_to_pfn(*(struct page **)b);
+
+	return pfn_a < pfn_b ? -1 : pfn_a > pfn_b;
+}
+
+static void pgt_reverse_pages(struct page **pages, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr / 2; i++)
+		swap(pages[i], pages[nr - 1 - i]);
+}
+
+enum pgt_order {
+	PGT_ALLOCATED,
+	PGT_FORWARDS,
+	PGT_BACKWARDS,
+	PGT_TO_AND_FRO,
+	PGT_SHUFFLED,
+};
+
+static const struct pgt_order_param {
+	const char *desc;
+	enum pgt_order order;
+} pgt_order_params[] = {
+	{ "as allocated", PGT_ALLOCATED },
+	{ "forwards", PGT_FORWARDS },
+	{ "backwards", PGT_BACKWARDS },
+	{ "to and fro", PGT_TO_AND_FRO },
+	{ "shuffled", PGT_SHUFFLED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(pgt_order, pgt_order_params, desc);
+
+static void pgt_order_pages(struct page **pages, unsigned int nr, enum pgt_order order)
+{
+	if (order == PGT_ALLOCATED)
+		return;
+
+	sort(pages, nr, sizeof(*pages), pgt_cmp_pages, NULL);
+	switch (order) {
+	case PGT_BACKWARDS:
+		pgt_reverse_pages(pages, nr);
+		break;
+	case PGT_TO_AND_FRO:
+		for (unsigned int i = 0; i + 6 <= nr; i += 6)
+			pgt_reverse_pages(pages + i, 3);
+		break;
+	case PGT_SHUFFLED:
+		for (unsigned int i = 0; i < nr; i++)
+			swap(pages[i], pages[i * 37 % nr]);
+		break;
+	default:
+		break;
+	}
+}
+
+/* false, too, if the linear map has no such page. */
+static bool pgt_is_readonly(unsigned long pfn)
+{
+	pte_t *ptep;
+
+	if (!pfn_valid(pfn))
+		return false;
+
+	ptep = virt_to_kpte((unsigned long)__va(PFN_PHYS(pfn)));
+	return ptep && pte_val(__ptep_get(ptep)) & PTE_RDONLY;
+}
+
+static unsigned int pgt_nr_readonly(struct page **pages, unsigned int nr)
+{
+	unsigned int nr_readonly = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		nr_readonly += pgt_is_readonly(page_to_pfn(pages[i]));
+
+	return nr_readonly;
+}
+
+static bool pgt_has_page(struct page **pages, unsigned int nr, unsigned long pfn)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (page_to_pfn(pages[i]) == pfn)
+			return true;
+
+	return false;
+}
+
+/* Of the pages next to one of these. */
+static unsigned int pgt_nr_readonly_around(struct page **pages, unsigned int nr)
+{
+	unsigned int nr_readonly = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		unsigned long pfn = page_to_pfn(pages[i]);
+
+		if (!pgt_has_page(pages, nr, pfn - 1))
+			nr_readonly += pgt_is_readonly(pfn - 1);
+		if (!pgt_has_page(pages, nr, pfn + 1))
+			nr_readonly += pgt_is_readonly(pfn + 1);
+	}
+	return nr_readonly;
+}
+
+static void linear_map_of_an_area_changes_with_it(struct kunit *test)
+{
+	const struct pgt_order_param *param = test->param_value;
+	unsigned int inside[3], outside[2];
+	struct vm_struct *area;
+	void *addr;
+
+	if (!rodata_full)
+		kunit_skip(test, "the linear map stays as it is");
+
+	addr = vmalloc(PGT_AREA_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	area = find_vm_area(addr);
+	pgt_order_pages(area->pages, area->nr_pages, param->order);
+
+	inside[0] = pgt_nr_readonly(area->pages, area->nr_pages);
+	outside[0] = pgt_nr_readonly_around(area->pages, area->nr_pages);
+	set_memory_ro((unsigned long)addr, PGT_AREA_PAGES);
+	inside[1] = pgt_nr_readonly(area->pages, area->nr_pages);
+	outside[1] = pgt_nr_readonly_around(area->pages, area->nr_pages);
+	set_memory_rw((unsigned long)addr, PGT_AREA_PAGES);
+	inside[2] = pgt_nr_readonly(area->pages, area->nr_pages);
+	vfree(addr);
+
+	KUNIT_EXPECT_EQ(test, inside[0], 0);
+	KUNIT_EXPECT_EQ(test, inside[1], PGT_AREA_PAGES);
+	KUNIT_EXPECT_EQ(test, inside[2], 0);
+	KUNIT_EXPECT_EQ(test, outside[1], outside[0]);
+}
+
+static struct kunit_case arm64_pgtable_cases[] = {
+	KUNIT_CASE(vmap_page_range_maps_each_page),
+	KUNIT_CASE(set_ptes_counts_page_frames),
+	KUNIT_CASE(kernel_ptes_are_not_made_contiguous),
+	KUNIT_CASE(copy_of_page_tables_maps_the_same_pages),
+	KUNIT_CASE_PARAM(linear_map_of_an_area_changes_with_it, pgt_order_gen_params),
+	{}
+};
+
+static struct kunit_suite arm64_pgtable_suite = {
+	.name = "arm64_pgtable",
+	.test_cases = arm64_pgtable_cases,
+};
+
+kunit_test_suite(arm64_pgtable_suite);
+
+MODULE_DESCRIPTION("KUnit tests for the page tables of arm64");
+MODULE_LICENSE("GPL");
