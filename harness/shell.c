@@ -175,9 +175,8 @@ int main(void)
 	if (!end)
 		end = "reboot";
 	if (getenv("stress_seconds")) {
-		/* Which the kernel keeps to itself. */
-		setenv("kunit_shutdown", end, 1);
-		execl("/stress", "/stress", NULL);
+		execl("/stress", "/stress", "-i", end, "-t", getenv("stress_seconds"),
+		      "-s", getenv("stress_seed"), NULL);
 		perror("/stress");
 	}
 	mount("proc", "/proc", "proc", 0, NULL);

@@ -2,7 +2,7 @@
 /*
  * Kernel threads that map and unmap kernel memory in every way that opens lazy
  * MMU sections, and check what they mapped. While they run, the sections of all
- * tasks are counted.
+ * tasks are counted if CONFIG_DEBUG_LAZY_MMU_MODE can see them.
  *
  * In debugfs, lazy_mmu_stress/run starts them when a seed is written to it, and
  * stops them at 0; lazy_mmu_stress/stats has the counts. What a thread does in a
@@ -25,6 +25,7 @@
 #include <linux/percpu.h>
 #include <linux/pgtable.h>
 #include <linux/prandom.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
@@ -33,7 +34,9 @@
 
 #include <asm/tlbflush.h>
 
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 #include <trace/events/lazy_mmu.h>
+#endif
 #include <trace/events/sched.h>
 
 #define STRESS_MAX_THREADS	8
@@ -56,13 +59,16 @@ enum stress_counter {
 	STRESS_NOMEM,
 	STRESS_REFUSED,
 	STRESS_PAGES_CHECKED,
+	STRESS_MISMATCHES,
 	/* Of all tasks. The last is a maximum. */
+	STRESS_PREEMPTED,
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 	STRESS_SECTIONS,
 	STRESS_NESTED,
 	STRESS_PAUSES,
 	STRESS_FLUSHES,
-	STRESS_PREEMPTED,
 	STRESS_DEEPEST,
+#endif
 	STRESS_NR_COUNTERS
 };
 
@@ -76,12 +82,15 @@ static const char * const stress_names[] = {
 	[STRESS_NOMEM] = "nomem",
 	[STRESS_REFUSED] = "refused",
 	[STRESS_PAGES_CHECKED] = "pages_checked",
+	[STRESS_MISMATCHES] = "mismatches",
+	[STRESS_PREEMPTED] = "preempted",
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 	[STRESS_SECTIONS] = "sections",
 	[STRESS_NESTED] = "nested",
 	[STRESS_PAUSES] = "pauses",
 	[STRESS_FLUSHES] = "flushes",
-	[STRESS_PREEMPTED] = "preempted",
 	[STRESS_DEEPEST] = "deepest",
+#endif
 };
 
 static_assert(ARRAY_SIZE(stress_names) == STRESS_NR_COUNTERS);
@@ -114,6 +123,7 @@ static void stress_count(enum stress_counter counter)
 
 /* How the sections are counted. */
 
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 static void stress_probe_call(void *data, enum lazy_mmu_call call, u8 enable_count,
 			      u8 pause_count, unsigned long ip)
 {
@@ -137,6 +147,40 @@ static void stress_probe_hook(void *data, enum lazy_mmu_hook hook, u8 enable_cou
 		stress_count(STRESS_FLUSHES);
 }
 
+static void stress_unregister_sections(void)
+{
+	/* One that is not registered does not mind. */
+	unregister_trace_lazy_mmu_call(stress_probe_call, NULL);
+	unregister_trace_lazy_mmu_hook(stress_probe_hook, NULL);
+}
+
+static int stress_register_sections(void)
+{
+	int err = register_trace_lazy_mmu_call(stress_probe_call, NULL);
+
+	if (!err)
+		err = register_trace_lazy_mmu_hook(stress_probe_hook, NULL);
+	return err;
+}
+
+static unsigned long stress_add(enum stress_counter counter, unsigned long a, unsigned long b)
+{
+	return counter == STRESS_DEEPEST ? max(a, b) : a + b;
+}
+#else
+static void stress_unregister_sections(void) {}
+
+static int stress_register_sections(void)
+{
+	return 0;
+}
+
+static unsigned long stress_add(enum stress_counter counter, unsigned long a, unsigned long b)
+{
+	return a + b;
+}
+#endif
+
 static void stress_probe_switch(void *data, bool preempt, struct task_struct *prev,
 				struct task_struct *next, unsigned int prev_state)
 {
@@ -148,20 +192,15 @@ static void stress_probe_switch(void *data, bool preempt, struct task_struct *pr
 
 static void stress_unregister_probes(void)
 {
-	/* Those that are not registered do not mind. */
-	unregister_trace_lazy_mmu_call(stress_probe_call, NULL);
-	unregister_trace_lazy_mmu_hook(stress_probe_hook, NULL);
+	stress_unregister_sections();
 	unregister_trace_sched_switch(stress_probe_switch, NULL);
 	tracepoint_synchronize_unregister();
 }
 
 static int stress_register_probes(void)
 {
-	int err;
+	int err = stress_register_sections();
 
-	err = register_trace_lazy_mmu_call(stress_probe_call, NULL);
-	if (!err)
-		err = register_trace_lazy_mmu_hook(stress_probe_hook, NULL);
 	if (!err)
 		err = register_trace_sched_switch(stress_probe_switch, NULL);
 	if (err)
@@ -204,9 +243,12 @@ static void stress_check(struct stress_thread *thread, const char *what,
 		u64 is = READ_ONCE(words[stress_index(page, i)]);
 		u64 ought = stress_word(tag, page, i);
 
-		WARN(is != ought,
-		     "mismatch: %s: page %u at %p holds %llx instead of %llx: seed %llu thread %u round %llu\n",
-		     what, page, p, is, ought, stress_seed, thread->nr, thread->round);
+		if (is == ought)
+			continue;
+		stress_count(STRESS_MISMATCHES);
+		WARN_RATELIMIT(1, "mismatch: %s: page %u at %p holds %llx instead of %llx: seed %llu thread %u round %llu\n",
+			       what, page, p, is, ought, stress_seed, thread->nr,
+			       thread->round);
 	}
 	stress_count(STRESS_PAGES_CHECKED);
 }
@@ -576,11 +618,8 @@ static int stress_stats_show(struct seq_file *m, void *v)
 		unsigned long sum = 0;
 		int cpu;
 
-		for_each_possible_cpu(cpu) {
-			unsigned long n = per_cpu(stress_counters[i], cpu);
-
-			sum = i == STRESS_DEEPEST ? max(sum, n) : sum + n;
-		}
+		for_each_possible_cpu(cpu)
+			sum = stress_add(i, sum, per_cpu(stress_counters[i], cpu));
 		seq_printf(m, "%s %lu\n", stress_names[i], sum);
 	}
 

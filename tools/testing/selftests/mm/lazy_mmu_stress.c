@@ -6,21 +6,23 @@
  * of the kernel that map its own (mm/tests/lazy_mmu_stress.c). All check what
  * the memory holds. A line a second says how far they are.
  *
- *	lazy_mmu_stress [-s SEED] [-t SECONDS]
+ *	lazy_mmu_stress [-s SEED] [-t SECONDS] [-i HOW]
  *
  * What a worker does in a round follows from the seed, the worker and the number
- * of the round, which is what a failure is reported with.
+ * of the round, which is what a failure is reported with. What root or the kernel
+ * does not provide is skipped. What is set is restored, however this ends.
  *
- * As the init of a kernel it takes stress_seed and stress_seconds from the
- * kernel's command line, sets up all that it needs, takes nothing missing for an
- * answer, and shuts down. Otherwise what root or the kernel does not provide is
- * left out, with a line that says so.
+ * With -i it is the init of a machine that it takes over: it sets up all that it
+ * needs, takes nothing missing for an answer, and at last shuts the machine down,
+ * HOW being reboot, poweroff or halt.
  */
 #define _GNU_SOURCE
+/* Or __u64 is something else on some architectures. */
+#define __SANE_USERSPACE_TYPES__
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -30,7 +32,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/types.h>
 #include <linux/userfaultfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -39,22 +43,12 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "../kselftest.h"
 
 /* What headers of a C library may lack. */
-#ifndef MADV_COLD
-#define MADV_COLD	20
-#endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY	1
-#endif
 #ifndef UFFD_FEATURE_WP_UNPOPULATED
 #define UFFD_FEATURE_WP_UNPOPULATED	0x2000
 #endif
@@ -64,13 +58,13 @@
 
 /* As struct pm_scan_arg and struct page_region in <linux/fs.h> since 6.7. */
 struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask;
-	uint64_t return_mask;
+	__u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	__u64 category_inverted, category_mask, category_anyof_mask;
+	__u64 return_mask;
 };
 
 struct scan_region {
-	uint64_t start, end, categories;
+	__u64 start, end, categories;
 };
 
 #define SCAN			_IOWR('f', 16, struct scan_arg)
@@ -86,56 +80,40 @@ struct scan_region {
 #define PATIENCE	60
 
 enum operation {
-	OP_MMAP,
-	OP_TOUCH,
-	OP_MPROTECT,
-	OP_MREMAP,
-	OP_MUNMAP,
-	OP_COLD,
-	OP_PAGEOUT,
-	OP_FREE,
-	OP_DONTNEED,
-	OP_SCAN,
-	OP_WRITTEN,
-	OP_FORK,
-	OP_EXEC,
-	OP_KILL,
-	OP_SHORT,
-	OP_OOM_KILL,
-	OP_NOMEM,
-	OP_CHECKED,
+	OP_MMAP, OP_TOUCH, OP_MUNMAP, OP_CHECKED,
+	OP_MPROTECT, OP_MREMAP, OP_COLD, OP_PAGEOUT, OP_FREE, OP_DONTNEED, OP_SCAN,
+	OP_FORK, OP_EXEC, OP_KILL,
+	OP_WRITTEN, OP_SHORT, OP_OOM_KILL, OP_NOMEM,
 	NR_OPERATIONS
 };
 
-static const char * const operation_names[] = {
-	[OP_MMAP] = "mmap",
-	[OP_TOUCH] = "touch",
-	[OP_MPROTECT] = "mprotect",
-	[OP_MREMAP] = "mremap",
-	[OP_MUNMAP] = "munmap",
-	[OP_COLD] = "cold",
-	[OP_PAGEOUT] = "pageout",
-	[OP_FREE] = "free",
-	[OP_DONTNEED] = "dontneed",
-	[OP_SCAN] = "scan",
-	[OP_WRITTEN] = "written",
-	[OP_FORK] = "fork",
-	[OP_EXEC] = "exec",
-	[OP_KILL] = "kill",
-	[OP_SHORT] = "short",
-	[OP_OOM_KILL] = "oom_kill",
-	[OP_NOMEM] = "nomem",
-	[OP_CHECKED] = "checked",
+/* The kernel's threads are no worker, but are looked at like one. */
+enum { MAP, FORK, WRITTEN, SHORT, OOM, FAULTY, MAP_2, FORK_2, NR_WORKERS, KERNEL = NR_WORKERS };
+
+static const struct {
+	const char *name;
+	/* Without it the operation need not be done. */
+	unsigned int worker;
+} operations[] = {
+	{ "mmap", FORK }, { "touch", FORK }, { "munmap", FORK }, { "checked", FORK },
+	{ "mprotect", MAP }, { "mremap", MAP }, { "cold", MAP }, { "pageout", MAP },
+	{ "free", MAP }, { "dontneed", MAP }, { "scan", MAP },
+	{ "fork", FORK }, { "exec", FORK }, { "kill", FORK },
+	{ "written", WRITTEN }, { "short", SHORT }, { "oom_kill", OOM }, { "nomem", FAULTY },
 };
+
+static_assert(ARRAY_SIZE(operations) == NR_OPERATIONS, "an operation has no name");
 
 struct worker {
 	const char *name;
 	void (*round)(void);
 	/* Something to do before the first round; false if it cannot work. */
 	bool (*prepare)(void);
+	/* What is not there then. */
+	const char *needs;
 };
 
-#define MAX_WORKERS	16
+static const struct worker workers[NR_WORKERS + 1];
 
 /* Where all processes see it. */
 static struct {
@@ -143,86 +121,220 @@ static struct {
 	int stop;
 	int failed;
 	struct {
+		/* 0 if it has ended, -1 for the kernel's threads. */
 		pid_t pid;
-		bool absent;
-		uint64_t round;
-		uint64_t done[NR_OPERATIONS];
-	} workers[MAX_WORKERS];
+		/* That it forked last. */
+		pid_t child;
+		/* Why there is none, an errno. */
+		int absent;
+		__u64 round;
+		__u64 done[NR_OPERATIONS];
+	} workers[NR_WORKERS + 1];
+	/* Files that were changed, and what they said; directories that were made: "". */
+	unsigned int nr_settings;
+	struct {
+		char path[128];
+		char old[32];
+	} settings[4096];
 } *shared;
 
 /* Of this process. */
 static unsigned int self;
-static uint64_t random_state;
+static __u64 random_state;
 static int pagemap = -1;
 static int uffd = -1;
 /* Allocations for it are made to fail. */
 static bool is_faulty;
 
-static uint64_t seed = 1;
+static __u64 seed = 1;
 static unsigned int seconds = 30;
 static size_t page_size;
-static bool is_init;
-static const char *cgroups = "/sys/fs/cgroup";
+/* How to shut the machine down, if this has taken it over. */
+static const char *takeover;
+/* Restores what was set once the main process has closed the pipe. */
+static pid_t keeper;
+static int alive[2];
+/* What ends the main process early. */
+static sigset_t signals;
 
-static const struct worker workers[];
+#define say(format, ...)	ksft_print_msg("stress: " format "\n", ##__VA_ARGS__)
 
-static void say_line(const char *level, const char *format, va_list args)
+/* Files of the kernel. */
+
+static __printf(2, 3) bool write_file(const char *path, const char *format, ...)
 {
-	static int kmsg = -1;
-	char line[512];
-	int len;
-
-	/* As a message of the kernel, so that no other one gets into it. */
-	if (is_init && kmsg < 0)
-		kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	len = snprintf(line, sizeof(line), "%sstress: ", kmsg < 0 ? "" : level);
-	len += vsnprintf(line + len, sizeof(line) - len - 1, format, args);
-	if (len > (int)sizeof(line) - 2)
-		len = sizeof(line) - 2;
-	line[len++] = '\n';
-	if (write(kmsg < 0 ? STDOUT_FILENO : kmsg, line, len) != len)
-		_exit(2);
-}
-
-static __printf(1, 2) void say(const char *format, ...)
-{
+	char text[64];
 	va_list args;
+	int fd, len;
+	bool ok;
 
 	va_start(args, format);
-	say_line("<5>", format, args);
+	len = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ok = fd >= 0 && write(fd, text, len) == len;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = 0, ret = -1;
+
+	if (fd >= 0) {
+		while ((ret = read(fd, text + len, size - 1 - len)) > 0)
+			len += ret;
+		close(fd);
+	}
+	text[len] = 0;
+	return !ret;
+}
+
+/* The number behind a name, in a file with a line for each. */
+static __u64 number_in(const char *path, const char *name)
+{
+	static char text[1 << 15];
+	size_t len = strlen(name);
+	char *line;
+
+	read_file(path, text, sizeof(text));
+	for (line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, name, len) && line[len] == ' ')
+			return strtoull(line + len, NULL, 10);
+	}
+	return 0;
+}
+
+/* What is changed outside, and who restores it. */
+
+static bool remember(const char *path, const char *old)
+{
+	unsigned int i = shared->nr_settings;
+
+	if (i == ARRAY_SIZE(shared->settings) ||
+	    strlen(path) >= sizeof(shared->settings[i].path)) {
+		errno = ENOSPC;
+		return false;
+	}
+	snprintf(shared->settings[i].path, sizeof(shared->settings[i].path), "%s", path);
+	snprintf(shared->settings[i].old, sizeof(shared->settings[i].old), "%s", old);
+	shared->nr_settings++;
+	return true;
+}
+
+static bool forget(bool ok)
+{
+	if (!ok)
+		shared->nr_settings--;
+	return ok;
+}
+
+static bool set(const char *path, const char *value)
+{
+	char old[32];
+
+	return read_file(path, old, sizeof(old)) && remember(path, old) &&
+	       forget(write_file(path, "%s", value));
+}
+
+/* The last one first. Directories are cgroups, whose processes take a while to end. */
+static int restore(void)
+{
+	unsigned int i, tries = 0;
+	int status = 0;
+
+	for (i = 0; i < NR_WORKERS; i++)
+		if (shared->workers[i].pid > 0)
+			kill(-shared->workers[i].pid, SIGKILL);
+	for (i = shared->nr_settings; i--;) {
+		const char *path = shared->settings[i].path, *old = shared->settings[i].old;
+
+		while (*old ? !write_file(path, "%s", old) : rmdir(path) && errno != ENOENT) {
+			if (errno == EBUSY && tries++ < 1000) {
+				usleep(10000);
+				continue;
+			}
+			say("not restored: %s: %s", path, strerror(errno));
+			status = 1;
+			break;
+		}
+	}
+	return status;
+}
+
+/* Only the main process has the end of the pipe open, so that even SIGKILL closes it. */
+static void start_keeper(void)
+{
+	char none;
+
+	keeper = pipe(alive) ? -1 : fork();
+	if (keeper < 0)
+		ksft_exit_fail_perror("keeper");
+	close(alive[!keeper]);
+	if (keeper)
+		return;
+	/* Apart from what ends the others. */
+	setsid();
+	signal(SIGPIPE, SIG_IGN);
+	while (read(alive[0], &none, 1) > 0)
+		;
+	_exit(restore());
+}
+
+static bool end_keeper(void)
+{
+	int status;
+
+	/* The keeper may hang, and is not to be waited for then. */
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	close(alive[1]);
+	if (waitpid(keeper, &status, 0) != keeper || WIFSIGNALED(status))
+		status = restore();
+	return !status;
 }
 
 static void shut_down(void)
 {
-	char *how = getenv("kunit_shutdown");
+	reboot(!strcmp(takeover, "poweroff") ? RB_POWER_OFF :
+	       !strcmp(takeover, "halt") ? RB_HALT_SYSTEM : RB_AUTOBOOT);
+}
 
-	/* As the emulator of the platform ends. */
-	reboot(how && !strcmp(how, "poweroff") ? RB_POWER_OFF :
-	       how && !strcmp(how, "halt") ? RB_HALT_SYSTEM : RB_AUTOBOOT);
+/* Ends the main process for a failure or a signal. */
+static __noreturn void give_up(int sig)
+{
+	if (takeover)
+		shut_down();
+	if (keeper > 0)
+		end_keeper();
+	raise(sig);
+	ksft_exit_fail_msg("stress: failed\n");
 }
 
 /* Reports the first failure, and ends the process that found it. */
 static __printf(1, 2) __noreturn void fail(const char *format, ...)
 {
+	bool is_main = getpid() == shared->main_pid;
 	char what[256];
 	va_list args;
 
+	/* The report is not to fail, too. */
+	while (is_faulty && !write_file("/proc/self/make-it-fail", "0"))
+		;
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	if (!shared || !__atomic_exchange_n(&shared->failed, 1, __ATOMIC_SEQ_CST)) {
-		if (shared && getpid() != shared->main_pid)
-			say("FAILED: %s: seed %llu worker %s round %llu", what,
-			    (unsigned long long)seed, workers[self].name,
-			    (unsigned long long)shared->workers[self].round);
+	if (!__atomic_exchange_n(&shared->failed, 1, __ATOMIC_SEQ_CST)) {
+		if (is_main)
+			say("FAILED: %s: seed %llu", what, seed);
 		else
-			say("FAILED: %s: seed %llu", what, (unsigned long long)seed);
+			say("FAILED: %s: seed %llu worker %s round %llu", what, seed,
+			    workers[self].name, shared->workers[self].round);
 	}
-	if (getpid() == 1) {
-		sync();
-		shut_down();
-	}
+	if (is_main)
+		give_up(0);
 	_exit(1);
 }
 
@@ -239,13 +351,13 @@ static bool worked(bool ok, enum operation operation)
 		return true;
 	}
 	if (!is_faulty || (errno != ENOMEM && errno != EAGAIN))
-		fail("lost: %s: %s", operation_names[operation], strerror(errno));
+		fail("lost: %s: %s", operations[operation].name, strerror(errno));
 	done(OP_NOMEM);
 	return false;
 }
 
 /* splitmix64, a step of it */
-static uint64_t mix(uint64_t x)
+static __u64 mix(__u64 x)
 {
 	x += 0x9e3779b97f4a7c15;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -253,7 +365,7 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-static uint64_t next_random(void)
+static __u64 next_random(void)
 {
 	random_state += 0x9e3779b97f4a7c15;
 	return mix(random_state);
@@ -262,12 +374,6 @@ static uint64_t next_random(void)
 static unsigned int below(unsigned int limit)
 {
 	return next_random() % limit;
-}
-
-static void begin_round(uint64_t round)
-{
-	shared->workers[self].round = round;
-	random_state = mix(mix(seed) + self) + round * 0x2545f4914f6cdd1d;
 }
 
 static unsigned int max_pages(void)
@@ -284,18 +390,18 @@ struct region {
 	struct {
 		/* FREED: what it held, or zeroes. */
 		enum { ABSENT, ZERO, DATA, FREED } state;
-		uint64_t tag;
+		__u64 tag;
 	} pages[MAX_PAGES * 16];
 };
 
 /* One a process is enough. Not on the stack, which would have to grow. */
 static struct region region;
 
-static uint64_t *word_at(char *page, unsigned int i, unsigned int word)
+static __u64 *word_at(char *page, unsigned int i, unsigned int word)
 {
-	const unsigned int words = page_size / sizeof(uint64_t);
+	const unsigned int words = page_size / sizeof(__u64);
 
-	return (uint64_t *)page + (word * (words / 4 + 1) + i) % words;
+	return (__u64 *)page + (word * (words / 4 + 1) + i) % words;
 }
 
 static void check_page_at(char *page, unsigned int i)
@@ -304,8 +410,8 @@ static void check_page_at(char *page, unsigned int i)
 	unsigned int word;
 
 	for (word = 0; word < 4; word++) {
-		uint64_t is = __atomic_load_n(word_at(page, i, word), __ATOMIC_RELAXED);
-		uint64_t ought = state == ZERO ? 0 : mix(region.pages[i].tag + word);
+		__u64 is = __atomic_load_n(word_at(page, i, word), __ATOMIC_RELAXED);
+		__u64 ought = state == ZERO ? 0 : mix(region.pages[i].tag + word);
 
 		if (state == FREED) {
 			/* As a whole, either of both. */
@@ -314,42 +420,33 @@ static void check_page_at(char *page, unsigned int i)
 		}
 		if (is != ought)
 			fail("mismatch: page %u of %u at %p: word %u is %llx instead of %llx",
-			     i, region.nr, page, word, (unsigned long long)is,
-			     (unsigned long long)ought);
+			     i, region.nr, page, word, is, ought);
 	}
 	done(OP_CHECKED);
-}
-
-static void check_page(unsigned int i)
-{
-	if (region.pages[i].state != ABSENT)
-		check_page_at(region.base + i * page_size, i);
 }
 
 static void check_pages(unsigned int from, unsigned int to)
 {
 	for (; from < to; from++)
-		check_page(from);
-}
-
-static void fill_page(unsigned int i)
-{
-	char *page = region.base + i * page_size;
-	uint64_t tag = next_random();
-	unsigned int word;
-
-	region.pages[i].tag = tag;
-	region.pages[i].state = DATA;
-	for (word = 0; word < 4; word++)
-		__atomic_store_n(word_at(page, i, word), mix(tag + word),
-				 __ATOMIC_RELAXED);
+		if (region.pages[from].state != ABSENT)
+			check_page_at(region.base + from * page_size, from);
 }
 
 static void fill_pages(unsigned int from, unsigned int to)
 {
-	for (; from < to; from++)
-		if (region.pages[from].state != ABSENT)
-			fill_page(from);
+	unsigned int word;
+	char *page;
+
+	for (; from < to; from++) {
+		if (region.pages[from].state == ABSENT)
+			continue;
+		page = region.base + from * page_size;
+		region.pages[from].tag = next_random();
+		region.pages[from].state = DATA;
+		for (word = 0; word < 4; word++)
+			__atomic_store_n(word_at(page, from, word),
+					 mix(region.pages[from].tag + word), __ATOMIC_RELAXED);
+	}
 	done(OP_TOUCH);
 }
 
@@ -379,10 +476,10 @@ static void unmap_region(void)
 		;
 }
 
-static bool any_in_state(unsigned int from, unsigned int to, int state)
+static bool has_holes(unsigned int from, unsigned int to)
 {
-	for (; from < to; from++)
-		if ((int)region.pages[from].state == state)
+	while (from < to)
+		if (region.pages[from++].state == ABSENT)
 			return true;
 	return false;
 }
@@ -392,7 +489,7 @@ static void do_mprotect(unsigned int from, unsigned int to)
 	char *p = region.base + from * page_size;
 	size_t size = (to - from) * page_size;
 
-	if (any_in_state(from, to, ABSENT))
+	if (has_holes(from, to))
 		return;
 	/* If it fails, it may have come as far as another mapping. */
 	if (worked(!mprotect(p, size, PROT_READ), OP_MPROTECT)) {
@@ -408,23 +505,25 @@ static void do_mprotect(unsigned int from, unsigned int to)
 /* There, a look, and back. */
 static void do_mremap(unsigned int from, unsigned int to)
 {
-	char *p = region.base + from * page_size, *there;
-	size_t size = (to - from) * page_size;
+	char *p, *there;
 	unsigned int i;
+	size_t size;
 	void *hole;
 
-	if (any_in_state(from, to, ABSENT))
+	if (!below(3)) {
+		from = 0;
+		to = region.nr;
+	}
+	p = region.base + from * page_size;
+	size = (to - from) * page_size;
+	if (has_holes(from, to))
 		return;
 	hole = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!worked(hole != MAP_FAILED, OP_MMAP))
 		return;
 	there = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, hole);
-	if (there == MAP_FAILED && errno == EFAULT) {
-		/* It consists of several mappings. */
-		munmap(hole, size);
-		return;
-	}
-	if (!worked(there == hole, OP_MREMAP)) {
+	/* It may consist of several mappings. */
+	if ((there == MAP_FAILED && errno == EFAULT) || !worked(there == hole, OP_MREMAP)) {
 		munmap(hole, size);
 		return;
 	}
@@ -435,26 +534,24 @@ static void do_mremap(unsigned int from, unsigned int to)
 		;
 }
 
-/* Shorter, and as long as before. */
-static void do_resize(unsigned int from)
+/* Shorter, and longer again. */
+static void do_resize(unsigned int from, unsigned int to)
 {
-	size_t size = region.nr * page_size, less = from * page_size;
-	char *p = region.base, *q;
-	unsigned int i;
+	size_t less = from * page_size;
+	char *p = region.base;
 
-	if (!from || any_in_state(0, region.nr, ABSENT))
+	if (!from || has_holes(0, region.nr))
 		return;
-	if (!worked(mremap(p, size, less, 0) == p, OP_MREMAP))
+	if (!worked(mremap(p, region.nr * page_size, less, 0) == p, OP_MREMAP))
 		return;
-	q = mremap(p, less, size, MREMAP_MAYMOVE);
+	region.nr = from;
+	p = mremap(p, less, to * page_size, MREMAP_MAYMOVE);
 	/* It may consist of several mappings. */
-	if ((q == MAP_FAILED && errno == EFAULT) || !worked(q != MAP_FAILED, OP_MREMAP)) {
-		region.nr = from;
+	if ((p == MAP_FAILED && errno == EFAULT) || !worked(p != MAP_FAILED, OP_MREMAP))
 		return;
-	}
-	region.base = q;
-	for (i = from; i < region.nr; i++)
-		region.pages[i].state = ZERO;
+	region.base = p;
+	for (; region.nr < to; region.nr++)
+		region.pages[region.nr].state = ZERO;
 }
 
 static void do_munmap(unsigned int from, unsigned int to)
@@ -472,23 +569,25 @@ static void do_munmap(unsigned int from, unsigned int to)
 			;
 }
 
-static void do_madvise(unsigned int from, unsigned int to, int advice,
-		       enum operation operation)
+static void do_madvise(unsigned int from, unsigned int to, enum operation operation)
 {
-	bool has_holes = any_in_state(from, to, ABSENT);
+	static const int advices[] = {
+		[OP_COLD] = MADV_COLD, [OP_PAGEOUT] = MADV_PAGEOUT,
+		[OP_FREE] = MADV_FREE, [OP_DONTNEED] = MADV_DONTNEED,
+	};
 	char *p = region.base + from * page_size;
-	int ret = madvise(p, (to - from) * page_size, advice);
+	int ret = madvise(p, (to - from) * page_size, advices[operation]);
 	unsigned int i;
 
 	/* Of the rest it was done. */
-	if (ret && errno == ENOMEM && has_holes && !is_faulty)
+	if (ret && errno == ENOMEM && has_holes(from, to) && !is_faulty)
 		ret = 0;
 	worked(!ret, operation);
 	for (i = from; i < to; i++) {
-		if (advice == MADV_FREE && region.pages[i].state == DATA)
+		if (operation == OP_FREE && region.pages[i].state == DATA)
 			region.pages[i].state = FREED;
 		/* If it failed, it did so somewhere. */
-		if (advice == MADV_DONTNEED && region.pages[i].state != ABSENT)
+		if (operation == OP_DONTNEED && region.pages[i].state != ABSENT)
 			region.pages[i].state = ret && region.pages[i].state != ZERO ?
 						FREED : ZERO;
 	}
@@ -507,7 +606,7 @@ static long scan(unsigned int from, unsigned int to, struct scan_arg *arg,
 
 static bool is_found(unsigned int i, const struct scan_region *found, long nr_found)
 {
-	uint64_t addr = (unsigned long)region.base + i * page_size;
+	__u64 addr = (unsigned long)region.base + i * page_size;
 
 	while (nr_found--)
 		if (addr >= found[nr_found].start && addr < found[nr_found].end)
@@ -538,51 +637,24 @@ static void do_scan(unsigned int from, unsigned int to)
 
 static void map_round(void)
 {
+	static void (* const changes[])(unsigned int from, unsigned int to) = {
+		fill_pages, fill_pages, do_mprotect, do_mremap, do_mremap, do_munmap,
+		do_scan, do_resize,
+	};
 	unsigned int steps = 8 + below(16);
 
 	if (!map_region(1 + below(1 + below(max_pages())), MAP_PRIVATE))
 		return;
 	fill_pages(0, region.nr);
 	while (steps--) {
+		unsigned int what = below(ARRAY_SIZE(changes) + 4);
 		unsigned int from = below(region.nr);
 		unsigned int to = from + 1 + below(region.nr - from);
 
-		switch (below(12)) {
-		case 0:
-		case 1:
-			fill_pages(from, to);
-			break;
-		case 2:
-			do_mprotect(from, to);
-			break;
-		case 3:
-			do_mremap(from, to);
-			break;
-		case 4:
-			do_mremap(0, region.nr);
-			break;
-		case 5:
-			do_munmap(from, to);
-			break;
-		case 6:
-			do_madvise(from, to, MADV_COLD, OP_COLD);
-			break;
-		case 7:
-			do_madvise(from, to, MADV_PAGEOUT, OP_PAGEOUT);
-			break;
-		case 8:
-			do_madvise(from, to, MADV_FREE, OP_FREE);
-			break;
-		case 9:
-			do_madvise(from, to, MADV_DONTNEED, OP_DONTNEED);
-			break;
-		case 10:
-			do_scan(from, to);
-			break;
-		case 11:
-			do_resize(from);
-			break;
-		}
+		if (what < ARRAY_SIZE(changes))
+			changes[what](from, to);
+		else
+			do_madvise(from, to, OP_COLD + what - ARRAY_SIZE(changes));
 		from = below(region.nr);
 		check_pages(from, from + 1 + below(region.nr - from));
 	}
@@ -602,10 +674,10 @@ static pid_t fork_checked(void)
 {
 	pid_t pid = fork();
 
-	if (!pid)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	else
+	if (pid) {
 		worked(pid > 0, OP_FORK);
+		shared->workers[self].child = pid;
+	}
 	return pid;
 }
 
@@ -627,7 +699,7 @@ static void wait_for(pid_t pid, int end)
 }
 
 /* Not 1, which says that something failed. */
-static int exit_code(uint64_t tag)
+static int exit_code(__u64 tag)
 {
 	return 2 + tag % 100;
 }
@@ -635,8 +707,8 @@ static int exit_code(uint64_t tag)
 /* The program that a child executes: its arguments and memory are what they are. */
 static int child_main(char **argv)
 {
-	static uint64_t memory[1 << 14];
-	uint64_t tag = strtoull(argv[2], NULL, 16);
+	static __u64 memory[1 << 14];
+	__u64 tag = strtoull(argv[2], NULL, 16);
 	unsigned int i;
 
 	if (strtoull(argv[3], NULL, 16) != mix(tag))
@@ -649,12 +721,12 @@ static int child_main(char **argv)
 	return exit_code(tag);
 }
 
-static void exec_child(uint64_t tag)
+static void exec_child(__u64 tag)
 {
 	char hex[2][20];
 
-	snprintf(hex[0], sizeof(hex[0]), "%llx", (unsigned long long)tag);
-	snprintf(hex[1], sizeof(hex[1]), "%llx", (unsigned long long)mix(tag));
+	snprintf(hex[0], sizeof(hex[0]), "%llx", tag);
+	snprintf(hex[1], sizeof(hex[1]), "%llx", mix(tag));
 	execl("/proc/self/exe", "lazy_mmu_stress", "--child", hex[0], hex[1], NULL);
 	fail("lost: exec: %s", strerror(errno));
 }
@@ -673,7 +745,7 @@ static void fork_round(void)
 	fill_pages(0, region.nr);
 	for (i = 0; i < nr; i++) {
 		unsigned int what = below(4);
-		uint64_t tag = next_random();
+		__u64 tag = next_random();
 
 		from = below(region.nr);
 		to = from + 1 + below(region.nr - from);
@@ -684,14 +756,10 @@ static void fork_round(void)
 
 		check_pages(0, region.nr);
 		fill_pages(from, to);
-		switch (what) {
-		case 0:
-			break;
-		case 1:
+		if (what == 1) {
 			done(OP_EXEC);
 			exec_child(tag);
-			break;
-		case 2:
+		} else if (what == 2) {
 			pid = fork_checked();
 			if (!pid) {
 				fill_pages(0, to);
@@ -699,12 +767,9 @@ static void fork_round(void)
 				_exit(exit_code(~tag));
 			}
 			wait_for(pid, exit_code(~tag));
-			break;
-		case 3:
-			for (;;)
-				check_pages(0, region.nr);
-			break;
 		}
+		while (what == 3)
+			check_pages(0, region.nr);
 		check_pages(0, region.nr);
 		_exit(exit_code(tag));
 	}
@@ -755,7 +820,7 @@ static void written_round(void)
 		is_written[i] = true;
 	while (passes--) {
 		if (!below(3))
-			do_madvise(0, region.nr, MADV_PAGEOUT, OP_PAGEOUT);
+			do_madvise(0, region.nr, OP_PAGEOUT);
 		/* Protects them again, at the same time or in a second call. */
 		arg = (struct scan_arg) {
 			.flags = SCAN_CHECK_WPASYNC,
@@ -776,68 +841,20 @@ static void written_round(void)
 		check_pages(0, region.nr);
 		/* The next write then finds pages that nobody has used. */
 		if (!below(3))
-			do_madvise(0, region.nr, MADV_COLD, OP_COLD);
+			do_madvise(0, region.nr, OP_COLD);
 		for (i = 0; i < region.nr; i++) {
 			is_written[i] = !below(3);
 			if (is_written[i])
-				fill_page(i);
+				fill_pages(i, i + 1);
 		}
 	}
 	check_pages(0, region.nr);
 	unmap_region();
 }
 
-/* Files of the kernel. */
-
-static bool write_file(const char *path, const char *format, ...)
-{
-	char text[64];
-	va_list args;
-	int fd, len;
-	bool ok;
-
-	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	ok = fd >= 0 && write(fd, text, len) == len;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static bool read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = 0, ret = -1;
-
-	if (fd >= 0) {
-		while ((ret = read(fd, text + len, size - 1 - len)) > 0)
-			len += ret;
-		close(fd);
-	}
-	text[len] = 0;
-	return !ret;
-}
-
-/* The number behind a name, in a file with a line for each. */
-static uint64_t number_in(const char *path, const char *name)
-{
-	static char text[1 << 15];
-	size_t len = strlen(name);
-	char *line;
-
-	read_file(path, text, sizeof(text));
-	for (line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (!strncmp(line, name, len) && line[len] == ' ')
-			return strtoull(line + len, NULL, 10);
-	}
-	return 0;
-}
-
 /* Memory that is short, in a control group of its own. */
 
+#define CGROUPS		"/sys/fs/cgroup"
 #define GROUP_SHORT	"lazy_mmu_stress_short"
 #define GROUP_OOM	"lazy_mmu_stress_oom"
 
@@ -845,7 +862,7 @@ static char *in_group(const char *group, const char *file)
 {
 	static char path[128];
 
-	snprintf(path, sizeof(path), "%s/%s/%s", cgroups, group, file);
+	snprintf(path, sizeof(path), CGROUPS "/%s/%s", group, file);
 	return path;
 }
 
@@ -857,8 +874,15 @@ static size_t limit(void)
 
 static bool make_group(const char *group, size_t swap)
 {
-	write_file(in_group("", "cgroup.subtree_control"), "+memory");
-	return (!mkdir(in_group(group, ""), 0755) || errno == EEXIST) &&
+	const char *control = CGROUPS "/cgroup.subtree_control";
+	char text[256];
+
+	if (!read_file(control, text, sizeof(text)) ||
+	    (!strstr(text, "memory") &&
+	     !(remember(control, "-memory") && forget(write_file(control, "+memory")))))
+		return false;
+	return remember(in_group(group, ""), "") &&
+	       forget(!mkdir(in_group(group, ""), 0755)) &&
 	       write_file(in_group(group, "memory.max"), "%zu", limit()) &&
 	       write_file(in_group(group, "memory.swap.max"), "%zu", swap);
 }
@@ -869,19 +893,11 @@ static void enter_group(const char *group)
 		fail("lost: cannot enter %s: %s", group, strerror(errno));
 }
 
-static bool has_swap(void)
-{
-	struct sysinfo info;
-
-	if (!sysinfo(&info) && (uint64_t)info.freeswap * info.mem_unit >= 3 * limit())
-		return true;
-	errno = ENOSPC;
-	return false;
-}
-
 static bool prepare_short(void)
 {
-	return has_swap() && make_group(GROUP_SHORT, 2 * limit());
+	errno = ENOSPC;
+	return number_in("/proc/meminfo", "SwapFree:") * 1024 >= 3 * limit() &&
+	       make_group(GROUP_SHORT, 2 * limit());
 }
 
 static void short_round(void)
@@ -901,9 +917,9 @@ static void short_round(void)
 	done(OP_SHORT);
 	for (n = 0; n < region.nr / 4; n++) {
 		i = below(region.nr);
-		check_page(i);
+		check_pages(i, i + 1);
 		if (below(2))
-			fill_page(i);
+			fill_pages(i, i + 1);
 	}
 	check_pages(0, region.nr);
 	unmap_region();
@@ -912,13 +928,14 @@ static void short_round(void)
 
 static bool prepare_oom(void)
 {
+	/* They are meant, and many. */
+	set("/proc/sys/vm/oom_dump_tasks", "0");
 	return make_group(GROUP_OOM, limit() / 4);
 }
 
 static void oom_round(void)
 {
-	const struct timespec pause = { .tv_nsec = 500000000 };
-	uint64_t killed = number_in(in_group(GROUP_OOM, "memory.events"), "oom_kill");
+	__u64 killed = number_in(in_group(GROUP_OOM, "memory.events"), "oom_kill");
 	unsigned int i, nr = 1 + below(2);
 	pid_t pids[2];
 
@@ -939,14 +956,63 @@ static void oom_round(void)
 	}
 	if (number_in(in_group(GROUP_OOM, "memory.events"), "oom_kill") < killed + nr)
 		fail("lost: a process was killed, and not for lack of memory");
-	nanosleep(&pause, NULL);
+	usleep(500000);
 }
 
 /* Allocations that fail, in a process of its own: here one must not. */
 
+static const char * const fault_kinds[] = {
+	"/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc",
+};
+
 static bool prepare_faulty(void)
 {
-	return access("/proc/self/make-it-fail", W_OK) == 0;
+	static const struct {
+		const char *file, *value;
+	} files[] = {
+		{ "probability", "0" }, { "task-filter", "1" }, { "times", "-1" },
+		{ "interval", "1" }, { "verbose", "0" }, { "ignore-gfp-wait", "0" },
+		{ "min-order", "0" },
+	};
+	struct dirent *entry;
+	unsigned int i, j;
+	char path[300];
+	DIR *caches;
+
+	if (access("/proc/self/make-it-fail", W_OK))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(fault_kinds); i++)
+		for (j = 0; j < ARRAY_SIZE(files); j++) {
+			snprintf(path, sizeof(path), "%s/%s", fault_kinds[i], files[j].file);
+			/* Not all have the last one. */
+			if (!set(path, files[j].value) && (errno != ENOENT || !j))
+				return false;
+		}
+	/*
+	 * failslab is to spare one cache: without it vmalloc() cannot divide the
+	 * space that is free, and warns. What is merged with it is spared, too.
+	 */
+	caches = opendir("/sys/kernel/slab");
+	while (caches && (entry = readdir(caches))) {
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/failslab", entry->d_name);
+		if (strcmp(entry->d_name, "vmap_area") && entry->d_name[0] != '.')
+			set(path, "1");
+	}
+	if (caches)
+		closedir(caches);
+	return set("/sys/kernel/debug/failslab/cache-filter", "1");
+}
+
+static void set_faults(unsigned int percent)
+{
+	unsigned int i;
+	char path[64];
+
+	for (i = 0; !shared->workers[FAULTY].absent && i < ARRAY_SIZE(fault_kinds); i++) {
+		snprintf(path, sizeof(path), "%s/probability", fault_kinds[i]);
+		if (!write_file(path, "%u", percent))
+			fail("lost: %s: %s", path, strerror(errno));
+	}
 }
 
 static void faulty_round(void)
@@ -978,25 +1044,24 @@ static void faulty_round(void)
 }
 
 static const struct worker workers[] = {
-	{ "map-1", map_round, open_pagemap },
-	{ "map-2", map_round, open_pagemap },
-	{ "fork-1", fork_round, NULL },
-	{ "fork-2", fork_round, NULL },
-	{ "written", written_round, prepare_written },
-	{ "short", short_round, prepare_short },
-	{ "oom", oom_round, prepare_oom },
-	{ "faulty", faulty_round, prepare_faulty },
+	[MAP] = { "map-1", map_round, open_pagemap, "pagemap" },
+	[FORK] = { "fork-1", fork_round, NULL, NULL },
+	[WRITTEN] = { "written", written_round, prepare_written, "userfaultfd of writes" },
+	[SHORT] = { "short", short_round, prepare_short, "swap and cgroups" },
+	[OOM] = { "oom", oom_round, prepare_oom, "cgroups" },
+	[FAULTY] = { "faulty", faulty_round, prepare_faulty, "fault injection" },
+	[MAP_2] = { "map-2", map_round, open_pagemap, "pagemap" },
+	[FORK_2] = { "fork-2", fork_round, NULL, NULL },
+	[KERNEL] = { "kernel", NULL, NULL, "LAZY_MMU_MODE_STRESS" },
 };
-
-#define NR_WORKERS	ARRAY_SIZE(workers)
 
 static void work(void)
 {
-	uint64_t round;
-
-	for (round = 0; !__atomic_load_n(&shared->stop, __ATOMIC_RELAXED); round++) {
-		begin_round(round);
+	while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED)) {
+		random_state = mix(mix(seed) + self) +
+			       shared->workers[self].round * 0x2545f4914f6cdd1d;
 		workers[self].round();
+		shared->workers[self].round++;
 	}
 	_exit(0);
 }
@@ -1009,11 +1074,9 @@ static const char * const kernel_operations[] = {
 	"vmalloc", "vmalloc_huge", "vmap", "vmap_range", "apply", "reapply",
 };
 
-static bool has_kernel, has_faults;
-
-static uint64_t total(enum operation operation)
+static __u64 total(enum operation operation)
 {
-	uint64_t sum = 0;
+	__u64 sum = 0;
 	unsigned int i;
 
 	for (i = 0; i < NR_WORKERS; i++)
@@ -1022,102 +1085,49 @@ static uint64_t total(enum operation operation)
 	return sum;
 }
 
-static uint64_t done_by(unsigned int worker)
+static __u64 done_by(unsigned int worker)
 {
-	uint64_t sum = 0;
-	unsigned int op;
+	__u64 sum = 0;
+	unsigned int i;
 
-	for (op = 0; op < NR_OPERATIONS; op++)
-		sum += __atomic_load_n(&shared->workers[worker].done[op],
-				       __ATOMIC_RELAXED);
+	if (worker == KERNEL) {
+		sum = number_in(STATS, "mismatches");
+		/* The warnings need not have ended anything. */
+		if (sum)
+			fail("mismatch: %llu by the kernel's threads, see its log", sum);
+		for (i = 0; i < ARRAY_SIZE(kernel_operations); i++)
+			sum += number_in(STATS, kernel_operations[i]);
+		return sum + number_in(STATS, "nomem") + number_in(STATS, "refused");
+	}
+	for (i = 0; i < NR_OPERATIONS; i++)
+		sum += __atomic_load_n(&shared->workers[worker].done[i], __ATOMIC_RELAXED);
 	return sum;
 }
 
-static uint64_t done_by_kernel(void)
+static void show_file(const char *path, const char *what)
 {
-	uint64_t sum = 0;
-	unsigned int i;
+	char text[1024], *line, *rest = text;
 
-	for (i = 0; i < ARRAY_SIZE(kernel_operations); i++)
-		sum += number_in(STATS, kernel_operations[i]);
-	return sum + number_in(STATS, "nomem") + number_in(STATS, "refused");
-}
-
-/*
- * failslab is to spare one cache: without it vmalloc() cannot divide the space
- * that is free, and warns. Caches that are merged with it are spared, too.
- */
-static void set_up_failslab(void)
-{
-	const char *caches = "/sys/kernel/slab";
-	DIR *dir = opendir(caches);
-	struct dirent *entry;
-	char path[300];
-
-	while (dir && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, "vmap_area") || entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/failslab", caches, entry->d_name);
-		write_file(path, "1");
-	}
-	if (dir)
-		closedir(dir);
-	if (!write_file("/sys/kernel/debug/failslab/cache-filter", "1"))
-		fail("setup: failslab/cache-filter: %s", strerror(errno));
-}
-
-static void set_faults(unsigned int percent)
-{
-	static const char * const kinds[] = { "failslab", "fail_page_alloc" };
-	unsigned int i;
-	char path[64];
-
-	for (i = 0; has_faults && i < ARRAY_SIZE(kinds); i++) {
-		static const struct {
-			const char *file;
-			int value;
-		} files[] = {
-			{ "task-filter", 1 }, { "times", -1 }, { "interval", 1 },
-			{ "verbose", 0 }, { "ignore-gfp-wait", 0 }, { "min-order", 0 },
-		};
-		unsigned int j;
-
-		for (j = 0; j < ARRAY_SIZE(files); j++) {
-			snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s",
-				 kinds[i], files[j].file);
-			if (!access(path, F_OK) &&
-			    !write_file(path, "%d", files[j].value))
-				fail("setup: %s: %s", path, strerror(errno));
-		}
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/probability", kinds[i]);
-		if (!write_file(path, "%u", percent))
-			fail("setup: %s: %s", path, strerror(errno));
-	}
+	if (!read_file(path, text, sizeof(text)))
+		return;
+	while ((line = strsep(&rest, "\n")) && *line)
+		say("%s: %s", what, line);
 }
 
 static void show_stack(pid_t pid)
 {
-	char path[32], text[1024], *line, *rest = text;
+	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
-	if (!read_file(path, text, sizeof(text)))
-		return;
-	while ((line = strsep(&rest, "\n")) && *line)
-		say("process %d: %s", pid, line);
+	show_file(path, path);
 }
 
 static void report_hang(unsigned int worker)
 {
-	char path[64], text[256], *child, *rest = text;
-	pid_t pid = shared->workers[worker].pid;
-
-	show_stack(pid);
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	if (read_file(path, text, sizeof(text)))
-		while ((child = strsep(&rest, " ")) && *child)
-			show_stack(atoi(child));
+	show_stack(shared->workers[worker].pid);
+	show_stack(shared->workers[worker].child);
 	fail("hang: nothing done for %d s by worker %s in round %llu", PATIENCE,
-	     workers[worker].name, (unsigned long long)shared->workers[worker].round);
+	     workers[worker].name, shared->workers[worker].round);
 }
 
 static unsigned int now(void)
@@ -1136,20 +1146,16 @@ static unsigned int reap(bool is_end)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (__atomic_load_n(&shared->failed, __ATOMIC_SEQ_CST)) {
-			/* Reported by the one that ended. */
-			if (is_init)
-				shut_down();
-			exit(1);
-		}
+		/* Reported by the one that ended. */
+		if (__atomic_load_n(&shared->failed, __ATOMIC_SEQ_CST))
+			give_up(0);
 		for (i = 0; i < NR_WORKERS && shared->workers[i].pid != pid; i++)
 			;
 		if (i == NR_WORKERS)
 			fail("lost: process %d without a parent, status %#x", pid, status);
 		if (!is_end || status)
 			fail("lost: worker %s ended with status %#x in round %llu",
-			     workers[i].name, status,
-			     (unsigned long long)shared->workers[i].round);
+			     workers[i].name, status, shared->workers[i].round);
 		shared->workers[i].pid = 0;
 	}
 	for (i = 0; i < NR_WORKERS; i++)
@@ -1159,34 +1165,33 @@ static unsigned int reap(bool is_end)
 
 static void progress(unsigned int second)
 {
-	char line[384];
 	unsigned int op;
-	int len;
 
-	len = snprintf(line, sizeof(line), "%u s:", second);
+	printf("# stress: %u s:", second);
 	for (op = 0; op < NR_OPERATIONS; op++)
-		len += snprintf(line + len, sizeof(line) - len, " %s %llu",
-				operation_names[op], (unsigned long long)total(op));
-	if (has_kernel)
-		snprintf(line + len, sizeof(line) - len, " kernel %llu",
-			 (unsigned long long)done_by_kernel());
-	say("%s", line);
+		printf(" %s %llu", operations[op].name, total(op));
+	if (!shared->workers[KERNEL].absent)
+		printf(" kernel %llu", done_by(KERNEL));
+	printf("\n");
 }
 
 /* Looks on until the time is over and all workers have ended. */
 static void look_on(void)
 {
-	uint64_t last[MAX_WORKERS + 1] = {}, sum;
-	unsigned int seen[MAX_WORKERS + 1];
-	unsigned int start = now(), shown = start, i;
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	unsigned int start = now(), shown = start, seen[NR_WORKERS + 1], i;
+	__u64 last[NR_WORKERS + 1] = {}, sum;
 	bool is_end = false;
+	int sig;
 
-	for (i = 0; i <= MAX_WORKERS; i++)
+	for (i = 0; i <= KERNEL; i++)
 		seen[i] = start;
 	for (;;) {
-		const struct timespec pause = { .tv_nsec = 100000000 };
-
-		nanosleep(&pause, NULL);
+		sig = sigtimedwait(&signals, NULL, &pause);
+		if (sig > 0) {
+			say("ended early: %s", strsignal(sig));
+			give_up(sig);
+		}
 		if (!reap(is_end) && is_end)
 			return;
 		if (now() == shown)
@@ -1195,22 +1200,13 @@ static void look_on(void)
 		progress(shown - start);
 		/* Two seconds of four. */
 		set_faults((shown - start) & 2 ? 4 : 0);
-		for (i = 0; i < NR_WORKERS; i++) {
+		for (i = 0; i <= KERNEL; i++) {
 			sum = done_by(i);
 			if (!shared->workers[i].pid || sum != last[i])
 				seen[i] = shown;
 			last[i] = sum;
 			if (shown - seen[i] >= PATIENCE)
 				report_hang(i);
-		}
-		if (has_kernel) {
-			sum = done_by_kernel();
-			if (sum != last[MAX_WORKERS])
-				seen[MAX_WORKERS] = shown;
-			last[MAX_WORKERS] = sum;
-			if (shown - seen[MAX_WORKERS] >= PATIENCE)
-				fail("hang: nothing done for %d s by the kernel's threads",
-				     PATIENCE);
 		}
 		if (shown - start >= seconds) {
 			is_end = true;
@@ -1219,20 +1215,12 @@ static void look_on(void)
 	}
 }
 
-/* Something that this needs is missing: only an init has to have all. */
-static void missing(const char *what)
-{
-	if (is_init)
-		fail("setup: %s: %s", what, strerror(errno));
-	say("left out: %s: %s", what, strerror(errno));
-}
-
 static void set_up_swap(void)
 {
 	const char *device = "/dev/ram0";
 	struct {
 		char boot[1024];
-		uint32_t version, last_page, nr_bad;
+		__u32 version, last_page, nr_bad;
 	} *header;
 	off_t size;
 	int fd;
@@ -1263,134 +1251,97 @@ static void set_up_huge_pages(void)
 		snprintf(path, sizeof(path),
 			 "/sys/kernel/mm/transparent_hugepage/hugepages-%ukB/enabled",
 			 sizes[i]);
-		if (!access(path, F_OK) && !write_file(path, "always"))
-			fail("setup: %s: %s", path, strerror(errno));
+		write_file(path, "always");
 	}
 	write_file("/sys/kernel/mm/transparent_hugepage/enabled", "always");
 }
 
-static void set_up_init(void)
+static void take_over(void)
 {
-	static const struct {
-		const char *type, *at;
-	} mounts[] = {
-		{ "proc", "/proc" },
-		{ "sysfs", "/sys" },
-		{ "debugfs", "/sys/kernel/debug" },
-		{ "cgroup2", "/cgroup" },
+	static const char * const mounts[][2] = {
+		{ "proc", "/proc" }, { "sysfs", "/sys" },
+		{ "debugfs", "/sys/kernel/debug" }, { "cgroup2", CGROUPS },
 	};
 	unsigned int i;
-	char *value;
 
-	cgroups = "/cgroup";
-	for (i = 0; i < ARRAY_SIZE(mounts); i++) {
-		mkdir(mounts[i].at, 0755);
-		if (mount(mounts[i].type, mounts[i].at, mounts[i].type, 0, NULL))
-			fail("setup: mount of %s: %s", mounts[i].type, strerror(errno));
-	}
-	value = getenv("stress_seed");
-	if (value)
-		seed = strtoull(value, NULL, 0);
-	value = getenv("stress_seconds");
-	if (value)
-		seconds = strtoul(value, NULL, 0);
+	for (i = 0; i < ARRAY_SIZE(mounts); i++)
+		if (mount(mounts[i][0], mounts[i][1], mounts[i][0], 0, NULL))
+			fail("setup: mount of %s: %s", mounts[i][0], strerror(errno));
 	set_up_swap();
 	set_up_huge_pages();
-	/* OOM kills are meant, and many. */
-	write_file("/proc/sys/vm/oom_dump_tasks", "0");
 }
 
-static void start_workers(void)
+static void leave_out(unsigned int worker, int error)
 {
-	int ready[2];
-	unsigned int i;
-	char answer;
-	pid_t pid;
+	shared->workers[worker].absent = error;
+	/* Not every architecture has that. */
+	if (takeover && (worker != WRITTEN || error != EINVAL))
+		fail("setup: %s: %s", workers[worker].needs, strerror(error));
+}
 
-	for (i = 0; i < NR_WORKERS; i++) {
-		if (pipe(ready))
-			fail("setup: pipe: %s", strerror(errno));
-		pid = fork();
-		if (pid < 0)
-			fail("setup: fork: %s", strerror(errno));
-		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			self = i;
-			close(ready[0]);
-			errno = 0;
-			if (workers[i].prepare && !workers[i].prepare()) {
-				answer = errno;
-				if (write(ready[1], &answer, 1) != 1)
-					_exit(2);
-				_exit(0);
-			}
-			close(ready[1]);
-			work();
-		}
-		close(ready[1]);
+static void start_worker(unsigned int i)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != shared->main_pid)
+			_exit(1);
+		/* To be killed with all that it forks. */
+		setsid();
+		close(alive[1]);
+		self = i;
+		if (workers[i].prepare && !workers[i].prepare())
+			_exit(errno);
+		raise(SIGSTOP);
+		work();
+	}
+	if (pid < 0 || waitpid(pid, &status, WUNTRACED) != pid)
+		fail("setup: worker %s: %s", workers[i].name, strerror(errno));
+	if (WIFSTOPPED(status)) {
 		shared->workers[i].pid = pid;
-		if (read(ready[0], &answer, 1) == 1) {
-			waitpid(pid, NULL, 0);
-			shared->workers[i].pid = 0;
-			shared->workers[i].absent = true;
-			errno = answer;
-			/* Not every architecture has it. */
-			if (!strcmp(workers[i].name, "written") && errno == EINVAL)
-				say("left out: written: not on this architecture");
-			else
-				missing(workers[i].name);
-		}
-		close(ready[0]);
+		kill(pid, SIGCONT);
+	} else if (WIFEXITED(status) && WEXITSTATUS(status)) {
+		leave_out(i, WEXITSTATUS(status));
+	} else {
+		fail("lost: worker %s ended with status %#x", workers[i].name, status);
 	}
 }
 
-static bool is_absent(const char *name)
+static void result(const char *name, __u64 nr, unsigned int worker)
 {
+	int absent = shared->workers[worker].absent;
+
+	if (nr || !absent) {
+		if (!nr && takeover)
+			fail("setup: %s was never done", name);
+		ksft_test_result_code(nr ? KSFT_PASS : KSFT_SKIP, name,
+				      "%llu times in %u s", nr, seconds);
+	} else {
+		ksft_test_result_code(KSFT_SKIP, name, "%s: %s", workers[worker].needs,
+				      strerror(absent));
+	}
+}
+
+/* What was to be done was done, at least once. */
+static void show_results(void)
+{
+	__u64 swapped = number_in("/proc/vmstat", "pswpout");
 	unsigned int i;
 
-	for (i = 0; i < NR_WORKERS; i++)
-		if (!strcmp(workers[i].name, name))
-			return shared->workers[i].absent;
-	return false;
-}
-
-/* The figures. What was to be done was done, at least once. */
-static void show_figures(void)
-{
-	static const char * const figures[] = {
-		"nomem", "refused", "pages_checked", "sections", "nested", "pauses",
-		"flushes", "preempted", "deepest",
-	};
-	unsigned int i, op;
-
-	for (op = 0; op < NR_OPERATIONS; op++) {
-		say("done: %s %llu", operation_names[op], (unsigned long long)total(op));
-		if (total(op) ||
-		    (op == OP_WRITTEN && is_absent("written")) ||
-		    (op == OP_SHORT && is_absent("short")) ||
-		    (op == OP_OOM_KILL && is_absent("oom")) ||
-		    (op == OP_NOMEM && (is_absent("faulty") || !has_faults)))
-			continue;
-		fail("setup: %s was never done", operation_names[op]);
-	}
-	for (i = 0; has_kernel && i < ARRAY_SIZE(kernel_operations); i++) {
-		uint64_t n = number_in(STATS, kernel_operations[i]);
-
-		say("done: kernel %s %llu", kernel_operations[i], (unsigned long long)n);
-		if (!n)
-			fail("setup: %s was never done", kernel_operations[i]);
-	}
-	for (i = 0; has_kernel && i < ARRAY_SIZE(figures); i++)
-		say("kernel: %s %llu", figures[i],
-		    (unsigned long long)number_in(STATS, figures[i]));
-	say("swapped: out %llu in %llu",
-	    (unsigned long long)number_in("/proc/vmstat", "pswpout"),
-	    (unsigned long long)number_in("/proc/vmstat", "pswpin"));
-	if (is_init && !number_in("/proc/vmstat", "pswpout"))
+	if (done_by(KERNEL))
+		show_file(STATS, "kernel");
+	say("swapped: out %llu in %llu", swapped, number_in("/proc/vmstat", "pswpin"));
+	if (takeover && !swapped)
 		fail("setup: nothing was swapped");
+	for (i = 0; i < NR_OPERATIONS; i++)
+		result(operations[i].name, total(i), operations[i].worker);
+	for (i = 0; i < ARRAY_SIZE(kernel_operations); i++)
+		result(kernel_operations[i], number_in(STATS, kernel_operations[i]), KERNEL);
 }
 
-static uint64_t number(const char *text, const char *what, uint64_t max)
+static __u64 number(const char *text, const char *what, __u64 max)
 {
 	unsigned long long n;
 	char *end;
@@ -1404,25 +1355,31 @@ static uint64_t number(const char *text, const char *what, uint64_t max)
 	return n;
 }
 
+/* But for those to be ignored: nohup. */
+static void block_signals(void)
+{
+	static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM };
+	struct sigaction action;
+	unsigned int i;
+
+	sigemptyset(&signals);
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&signals, ends[i]);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 int main(int argc, char **argv)
 {
+	unsigned int i;
+	char text[24];
 	int option;
 
 	if (argc == 4 && !strcmp(argv[1], "--child"))
 		return child_main(argv);
 
-	is_init = getpid() == 1;
 	page_size = getpagesize();
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED) {
-		shared = NULL;
-		fail("setup: mmap: %s", strerror(errno));
-	}
-	shared->main_pid = getpid();
-	if (is_init)
-		set_up_init();
-	while (!is_init && (option = getopt(argc, argv, "s:t:")) != -1) {
+	while ((option = getopt(argc, argv, "s:t:i:")) != -1) {
 		switch (option) {
 		case 's':
 			seed = number(optarg, "seed", UINT64_MAX);
@@ -1430,38 +1387,58 @@ int main(int argc, char **argv)
 		case 't':
 			seconds = number(optarg, "number of seconds", 1000000);
 			break;
+		case 'i':
+			takeover = optarg;
+			break;
 		default:
-			fprintf(stderr, "usage: lazy_mmu_stress [-s SEED] [-t SECONDS]\n");
+			fprintf(stderr, "usage: lazy_mmu_stress [-s SEED] [-t SECONDS] [-i HOW]\n");
 			return 2;
 		}
 	}
+	if (takeover && getpid() != 1) {
+		fprintf(stderr, "lazy_mmu_stress: -i is for the init of a machine\n");
+		return 2;
+	}
+	/* Of two, one would restore what the other one has set. */
+	if (flock(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), LOCK_EX | LOCK_NB) &&
+	    errno == EWOULDBLOCK)
+		ksft_exit_skip("another lazy_mmu_stress has not ended yet\n");
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	shared->main_pid = getpid();
+	/* As messages of the kernel, so that no other one gets into them. */
+	if (takeover && !freopen("/dev/kmsg", "w", stdout))
+		fail("setup: /dev/kmsg");
 
-	say("seed %llu, %u s, %ld CPUs, pages of %zu bytes", (unsigned long long)seed,
-	    seconds, sysconf(_SC_NPROCESSORS_ONLN), page_size);
-	has_faults = !access("/sys/kernel/debug/failslab/probability", W_OK) &&
-		     !access("/sys/kernel/debug/fail_page_alloc/probability", W_OK);
-	if (!has_faults)
-		missing("fault injection");
+	ksft_print_header();
+	ksft_set_plan(NR_OPERATIONS + ARRAY_SIZE(kernel_operations));
+	if (takeover)
+		take_over();
+	say("seed %llu, %u s, %ld CPUs, pages of %zu bytes", seed, seconds,
+	    sysconf(_SC_NPROCESSORS_ONLN), page_size);
+	block_signals();
+	start_keeper();
+	for (i = 0; i < NR_WORKERS; i++)
+		start_worker(i);
+	snprintf(text, sizeof(text), "%llu", seed);
+	if (set(RUN, text))
+		shared->workers[KERNEL].pid = -1;
 	else
-		set_up_failslab();
-	set_faults(0);
-	start_workers();
-	has_kernel = write_file(RUN, "%llu", (unsigned long long)seed);
-	if (!has_kernel)
-		missing(RUN);
+		leave_out(KERNEL, errno);
 
 	look_on();
 
-	set_faults(0);
-	if (has_kernel && !write_file(RUN, "0"))
-		fail("lost: the kernel's threads: %s", strerror(errno));
+	if (!end_keeper())
+		fail("lost: settings are not restored");
 	if (waitpid(-1, NULL, 0) != -1 || errno != ECHILD)
 		fail("lost: there are children left");
-	if (is_init && swapoff("/dev/ram0"))
+	if (takeover && swapoff("/dev/ram0"))
 		fail("lost: swapoff: %s", strerror(errno));
-	show_figures();
-	say("passed: seed %llu, %u s", (unsigned long long)seed, seconds);
-	if (is_init)
+	show_results();
+	say("passed: seed %llu, %u s", seed, seconds);
+	if (takeover)
 		shut_down();
-	return 0;
+	ksft_finished();
 }
