@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for code that updates page tables of user space in lazy MMU
+ * sections, and must not rely on updates that still wait. It takes Xen PV, where
+ * they do, to find that it does.
+ *
+ * Each case has an address space of its own, with one page that matters.
+ */
+#include <kunit/test.h>
+
+#include <linux/bug.h>
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmu_context.h>
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/rmap.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/string.h>
+#include <linux/swapops.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
+
+#include <trace/events/printk.h>
+
+#ifdef CONFIG_PROC_PAGE_MONITOR
+#include "../../fs/proc/internal.h"
+#endif
+
+#define LAZY_OLD	0x01d
+#define LAZY_NEW	0x2e3
+
+/* Warnings of the kernel while this task runs the code under test. */
+static struct task_struct *lazy_task;
+static unsigned int lazy_nr_warnings;
+
+static void lazy_probe_console(void *data, const char *buf, size_t len)
+{
+	if (current == READ_ONCE(lazy_task) && strnstr(buf, "WARNING: ", len))
+		lazy_nr_warnings++;
+}
+
+static unsigned long lazy_map(struct kunit *test, unsigned long flags)
+{
+	unsigned long addr = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				     flags, 0);
+
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR_VALUE(addr), "%ld", addr);
+	return addr;
+}
+
+/* A page of anonymous memory that is present. */
+static __maybe_unused unsigned long lazy_map_page(struct kunit *test)
+{
+	unsigned long addr = lazy_map(test, MAP_PRIVATE | MAP_ANONYMOUS);
+
+	KUNIT_ASSERT_EQ(test, put_user(LAZY_OLD, (u32 __user *)addr), 0);
+	return addr;
+}
+
+static pte_t lazy_read(struct mm_struct *mm, unsigned long addr)
+{
+	pte_t *ptep = pte_offset_map(pmd_off(mm, addr), addr);
+	pte_t pte = __pte(0);
+
+	if (ptep) {
+		pte = ptep_get(ptep);
+		pte_unmap(ptep);
+	}
+
+	return pte;
+}
+
+/* Entries that are read back */
+
+#ifdef CONFIG_DEVICE_PRIVATE
+struct lazy_child {
+	struct completion go_on;
+	struct completion done;
+	u32 __user *p;
+	u32 value;
+	int error;
+};
+
+static int lazy_child_fn(void *data)
+{
+	struct lazy_child *child = data;
+
+	wait_for_completion(&child->go_on);
+	child->error = get_user(child->value, child->p);
+	complete(&child->done);
+	/* There is no user mode to return to. */
+	do_exit(0);
+}
+
+static void forked_device_exclusive_page_is_copied_on_write(struct kunit *test)
+{
+	struct lazy_child *child = kunit_kzalloc(test, sizeof(*child), GFP_KERNEL);
+	struct kernel_clone_args args = {
+		.exit_signal = SIGCHLD,
+		.fn = lazy_child_fn,
+		.fn_arg = child,
+	};
+	unsigned long addr = lazy_map_page(test);
+	struct mm_struct *mm = current->mm;
+	struct page *page = NULL;
+	int nr, mapcount, error;
+	pte_t before, after;
+	pid_t pid;
+
+	KUNIT_ASSERT_NOT_NULL(test, child);
+	init_completion(&child->go_on);
+	init_completion(&child->done);
+	child->p = (u32 __user *)addr;
+
+	mmap_read_lock(mm);
+	nr = make_device_exclusive_range(mm, addr, addr + PAGE_SIZE, &page, NULL);
+	mmap_read_unlock(mm);
+	KUNIT_ASSERT_EQ(test, nr, 1);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	/* fork() wants the lock. The reference stays, in case one gets lost. */
+	unlock_page(page);
+	before = lazy_read(mm, addr);
+
+	pid = kernel_clone(&args);
+	KUNIT_ASSERT_GT(test, pid, 0);
+	after = lazy_read(mm, addr);
+	mapcount = folio_mapcount(page_folio(page));
+	error = put_user(LAZY_NEW, child->p);
+	complete(&child->go_on);
+	wait_for_completion(&child->done);
+
+	KUNIT_EXPECT_TRUE(test, is_swap_pte(before) &&
+			  is_device_exclusive_entry(pte_to_swp_entry(before)));
+	KUNIT_EXPECT_TRUE(test, pte_present(after));
+	KUNIT_EXPECT_FALSE(test, pte_present(after) && pte_write(after));
+	KUNIT_EXPECT_EQ(test, mapcount, 2);
+	KUNIT_EXPECT_EQ(test, error, 0);
+	KUNIT_EXPECT_EQ(test, child->error, 0);
+	KUNIT_EXPECT_EQ(test, child->value, LAZY_OLD);
+	if (mapcount == 2)
+		put_page(page);
+}
+#else
+static void forked_device_exclusive_page_is_copied_on_write(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_DEVICE_PRIVATE");
+}
+#endif
+
+static void zap_of_nonpresent_file_entry_does_not_warn(struct kunit *test)
+{
+	unsigned long addr = lazy_map(test, MAP_SHARED | MAP_ANONYMOUS);
+	struct mm_struct *mm = current->mm;
+	spinlock_t *ptl;	/* of the page table */
+	pte_t *ptep;
+
+	if (!IS_ENABLED(CONFIG_PTE_MARKER_UFFD_WP))
+		kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP");
+
+	ptep = get_locked_pte(mm, addr, &ptl);
+	KUNIT_ASSERT_NOT_NULL(test, ptep);
+	set_pte_at(mm, addr, ptep, make_pte_marker(PTE_MARKER_POISONED));
+	pte_unmap_unlock(ptep, ptl);
+
+	generic_bug_clear_once();
+	lazy_nr_warnings = 0;
+	mmap_read_lock(mm);
+	WRITE_ONCE(lazy_task, current);
+	zap_page_range_single(vma_lookup(mm, addr), addr, PAGE_SIZE, NULL);
+	WRITE_ONCE(lazy_task, NULL);
+	mmap_read_unlock(mm);
+
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+	KUNIT_EXPECT_TRUE(test, pte_none(lazy_read(mm, addr)));
+}
+
+/* TLB flushes: what is in the page table when they have returned? */
+
+struct lazy_flush {
+	struct mmu_notifier notifier;
+	unsigned long addr;
+	unsigned int nr;
+	pte_t last;
+};
+
+static void lazy_see_flush(struct mmu_notifier *notifier, struct mm_struct *mm,
+			   unsigned long start, unsigned long end)
+{
+	struct lazy_flush *flush = container_of(notifier, typeof(*flush), notifier);
+
+	if (current != READ_ONCE(lazy_task))
+		return;
+	flush->nr++;
+	flush->last = lazy_read(mm, flush->addr);
+}
+
+static const struct mmu_notifier_ops lazy_notifier_ops = {
+	.arch_invalidate_secondary_tlbs = lazy_see_flush,
+};
+
+static __maybe_unused struct lazy_flush *lazy_watch_flushes(struct kunit *test,
+							    unsigned long addr)
+{
+	struct lazy_flush *flush = kunit_kzalloc(test, sizeof(*flush), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, flush);
+	flush->notifier.ops = &lazy_notifier_ops;
+	flush->addr = addr;
+	KUNIT_ASSERT_EQ(test, mmu_notifier_register(&flush->notifier, current->mm), 0);
+	WRITE_ONCE(lazy_task, current);
+
+	return flush;
+}
+
+static __maybe_unused void lazy_stop_watching(struct kunit *test,
+					      struct lazy_flush *flush)
+{
+	WRITE_ONCE(lazy_task, NULL);
+	mmu_notifier_unregister(&flush->notifier, current->mm);
+	if (!flush->nr)
+		kunit_skip(test, "flushes do not show on this architecture");
+}
+
+#if defined(CONFIG_PTE_MARKER_UFFD_WP) && defined(CONFIG_PROC_PAGE_MONITOR)
+static void lazy_set_userfaultfd(unsigned long addr, struct userfaultfd_ctx *ctx)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	mmap_write_lock(mm);
+	vma = vma_lookup(mm, addr);
+	if (ctx)
+		vm_flags_set(vma, VM_UFFD_WP);
+	else
+		vm_flags_clear(vma, VM_UFFD_WP);
+	vma->vm_userfaultfd_ctx.ctx = ctx;
+	mmap_write_unlock(mm);
+}
+
+static void pagemap_scan_flushes_what_it_has_protected(struct kunit *test)
+{
+	struct userfaultfd_ctx ctx = {
+		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
+	};
+	unsigned long addr = lazy_map_page(test);
+	unsigned long arg_addr = lazy_map_page(test);
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+	};
+	struct file *file = kunit_kzalloc(test, sizeof(*file), GFP_KERNEL);
+	struct lazy_flush *flush;
+	pte_t after;
+	long ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, file);
+	file->private_data = current->mm;
+	ret = copy_to_user((void __user *)arg_addr, &arg, sizeof(arg));
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	flush = lazy_watch_flushes(test, addr);
+
+	lazy_set_userfaultfd(addr, &ctx);
+	ret = proc_pagemap_operations.unlocked_ioctl(file, PAGEMAP_SCAN, arg_addr);
+	after = lazy_read(current->mm, addr);
+	lazy_set_userfaultfd(addr, NULL);
+
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_TRUE(test, pte_uffd_wp(after));
+	lazy_stop_watching(test, flush);
+	KUNIT_EXPECT_TRUE(test, pte_uffd_wp(flush->last));
+}
+#else
+static void pagemap_scan_flushes_what_it_has_protected(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP and CONFIG_PROC_PAGE_MONITOR");
+}
+#endif
+
+#ifdef CONFIG_DEVICE_MIGRATION
+static void device_migration_flushes_what_it_has_collected(struct kunit *test)
+{
+	unsigned long addr = lazy_map_page(test), src = 0, dst = 0;
+	struct mm_struct *mm = current->mm;
+	struct lazy_flush *flush = lazy_watch_flushes(test, addr);
+	struct migrate_vma args = {
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.src = &src,
+		.dst = &dst,
+		.flags = MIGRATE_VMA_SELECT_SYSTEM,
+	};
+	int ret;
+
+	mmap_read_lock(mm);
+	args.vma = vma_lookup(mm, addr);
+	ret = migrate_vma_setup(&args);
+	WRITE_ONCE(lazy_task, NULL);
+	/* To nowhere, so the page stays. */
+	if (!ret) {
+		migrate_vma_pages(&args);
+		migrate_vma_finalize(&args);
+	}
+	mmap_read_unlock(mm);
+
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_TRUE(test, pte_present(lazy_read(mm, addr)));
+	lazy_stop_watching(test, flush);
+	KUNIT_EXPECT_TRUE(test, is_swap_pte(flush->last) &&
+			  is_migration_entry(pte_to_swp_entry(flush->last)));
+}
+#else
+static void device_migration_flushes_what_it_has_collected(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_DEVICE_MIGRATION");
+}
+#endif
+
+static struct kunit_case lazy_mmu_callers_cases[] = {
+	KUNIT_CASE(forked_device_exclusive_page_is_copied_on_write),
+	KUNIT_CASE(zap_of_nonpresent_file_entry_does_not_warn),
+	KUNIT_CASE(pagemap_scan_flushes_what_it_has_protected),
+	KUNIT_CASE(device_migration_flushes_what_it_has_collected),
+	{}
+};
+
+/* The address space goes when the task of the case exits. */
+static int lazy_mmu_callers_init(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	int ret;
+
+	if (!mm)
+		return -ENOMEM;
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	/* Xen PV has to accept the page table before it is loaded. */
+	ret = arch_dup_mmap(mm, mm);
+	if (ret) {
+		mmput(mm);
+		return ret;
+	}
+	kthread_use_mm(mm);
+
+	return 0;
+}
+
+static int lazy_mmu_callers_suite_init(struct kunit_suite *suite)
+{
+	return register_trace_console(lazy_probe_console, NULL);
+}
+
+static void lazy_mmu_callers_suite_exit(struct kunit_suite *suite)
+{
+	unregister_trace_console(lazy_probe_console, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+static struct kunit_suite lazy_mmu_callers_suite = {
+	.name = "lazy_mmu_callers",
+	.suite_init = lazy_mmu_callers_suite_init,
+	.suite_exit = lazy_mmu_callers_suite_exit,
+	.init = lazy_mmu_callers_init,
+	.test_cases = lazy_mmu_callers_cases,
+};
+
+kunit_test_suite(lazy_mmu_callers_suite);
+
+MODULE_DESCRIPTION("KUnit tests for callers of lazy MMU sections");
+MODULE_LICENSE("GPL");
