@@ -8,8 +8,12 @@
 
 # tree_at DIR COMMIT: a work tree of build/linux.
 tree_at() {
-	git -C "$TREE" worktree prune
-	[ -e "$1/.git" ] || git -C "$TREE" worktree add -q --detach "$1" base
+	# To prune takes away what another one is about to add.
+	{
+		flock 9
+		git -C "$TREE" worktree prune
+		[ -e "$1/.git" ] || git -C "$TREE" worktree add -q --detach "$1" base
+	} 9>"$BUILD/trees.lock"
 	git -C "$1" checkout -q --detach --force "$2"
 }
 
