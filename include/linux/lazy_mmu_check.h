@@ -62,6 +62,13 @@ struct lazy_mmu_report {
 	u8 pause_count;
 };
 
+/* Where a helper is called: for the detector alone, as it costs instructions. */
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
+#define LAZY_MMU_IP	_THIS_IP_
+#else
+#define LAZY_MMU_IP	0UL
+#endif
+
 #ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
 			 unsigned long ip);
