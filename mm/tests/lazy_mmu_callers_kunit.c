@@ -69,15 +69,10 @@ static __maybe_unused unsigned long lazy_map_page(struct kunit *test)
 
 static pte_t lazy_read(struct mm_struct *mm, unsigned long addr)
 {
-	pte_t *ptep = pte_offset_map(pmd_off(mm, addr), addr);
-	pte_t pte = __pte(0);
+	pmd_t *pmd = pmd_off(mm, addr);
 
-	if (ptep) {
-		pte = ptep_get(ptep);
-		pte_unmap(ptep);
-	}
-
-	return pte;
+	/* Nobody else frees page tables of this mm. */
+	return pmd_none(*pmd) ? __pte(0) : ptep_get(pte_offset_kernel(pmd, addr));
 }
 
 /* Entries that are read back */
