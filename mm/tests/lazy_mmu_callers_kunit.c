@@ -152,28 +152,34 @@ static void forked_device_exclusive_page_is_copied_on_write(struct kunit *test)
 }
 #endif
 
+static void lazy_zap(unsigned long addr)
+{
+	struct mm_struct *mm = current->mm;
+
+	mmap_read_lock(mm);
+	zap_page_range_single(vma_lookup(mm, addr), addr, PAGE_SIZE, NULL);
+	mmap_read_unlock(mm);
+}
+
 static void zap_of_nonpresent_file_entry_does_not_warn(struct kunit *test)
 {
 	unsigned long addr = lazy_map(test, MAP_SHARED | MAP_ANONYMOUS);
 	struct mm_struct *mm = current->mm;
-	spinlock_t *ptl;	/* of the page table */
-	pte_t *ptep;
 
 	if (!IS_ENABLED(CONFIG_PTE_MARKER_UFFD_WP))
 		kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP");
 
-	ptep = get_locked_pte(mm, addr, &ptl);
-	KUNIT_ASSERT_NOT_NULL(test, ptep);
-	set_pte_at(mm, addr, ptep, make_pte_marker(PTE_MARKER_POISONED));
-	pte_unmap_unlock(ptep, ptl);
+	/* After that there is a page table, which nobody else uses. */
+	KUNIT_ASSERT_EQ(test, put_user(LAZY_OLD, (u32 __user *)addr), 0);
+	lazy_zap(addr);
+	set_pte_at(mm, addr, pte_offset_kernel(pmd_off(mm, addr), addr),
+		   make_pte_marker(PTE_MARKER_POISONED));
 
 	generic_bug_clear_once();
 	lazy_nr_warnings = 0;
-	mmap_read_lock(mm);
 	WRITE_ONCE(lazy_task, current);
-	zap_page_range_single(vma_lookup(mm, addr), addr, PAGE_SIZE, NULL);
+	lazy_zap(addr);
 	WRITE_ONCE(lazy_task, NULL);
-	mmap_read_unlock(mm);
 
 	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
 	KUNIT_EXPECT_TRUE(test, pte_none(lazy_read(mm, addr)));
