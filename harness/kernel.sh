@@ -102,13 +102,18 @@ content() {
 		cat - <(grep -v '^#' "$OUT/.config") | sha256sum | cut -c-64
 }
 
+# machine: adds to the caller's words what the emulator gets besides.
+machine() {
+	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
+	[ ! "${P[Qemu]}" ] || words+=(--qemu_args="${P[Qemu]}")
+}
+
 # boot OUT LOG SECONDS WORD...: kunit.py exec, whose output is on stdout and in
 # LOG.kunit; what the kernel says is in LOG.boot.
 boot() {
 	local status=0 words=("${@:4}")
 
-	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
-	[ ! "${P[Qemu]}" ] || words+=(--qemu_args="${P[Qemu]}")
+	machine
 	rm -f "$1/test.log" "$2.boot"
 	# kunit.py bounds the kernel's time; the outer bound is for kunit.py.
 	BOUND=$(($3 + 60)) kunit_py exec "${P[Run]}" "$1" --timeout="$3" "${words[@]}" 2>&1 |

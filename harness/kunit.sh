@@ -78,8 +78,7 @@ cmd_shell() {
 		OUT=$BUILD/gdb/${P[Kernel]}
 		words=(--kernel_args=nokaslr --qemu_args="-s -S")
 	fi
-	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
-	[ ! "${P[Qemu]}" ] || words+=(--qemu_args="${P[Qemu]}")
+	machine
 	[ ! "${P[Debian]}" ] || get_busybox
 	# shellcheck disable=SC2046 # a file or none
 	build_tests $([ ! "${GDB:-}" ] || echo "$ROOT/platforms/common/gdb.config")
