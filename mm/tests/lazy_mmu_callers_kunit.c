@@ -35,6 +35,7 @@
 #ifdef CONFIG_PROC_PAGE_MONITOR
 #include "../../fs/proc/internal.h"
 #endif
+#include "lazy_mmu_kunit.h"
 
 #define LAZY_OLD	0x01d
 #define LAZY_NEW	0x2e3
@@ -92,9 +93,7 @@ static int lazy_child_fn(void *data)
 
 	wait_for_completion(&child->go_on);
 	child->error = get_user(child->value, child->p);
-	complete(&child->done);
-	/* There is no user mode to return to. */
-	do_exit(0);
+	lazy_child_exit(&child->done);
 }
 
 static void forked_device_exclusive_page_is_copied_on_write(struct kunit *test)
@@ -339,13 +338,11 @@ static struct kunit_case lazy_mmu_callers_cases[] = {
 /* The address space goes when the task of the case exits. */
 static int lazy_mmu_callers_init(struct kunit *test)
 {
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm = lazy_alloc_mm();
 	int ret;
 
 	if (!mm)
 		return -ENOMEM;
-	mm->task_size = TASK_SIZE;
-	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
 	/* Xen PV has to accept the page table before it is loaded. */
 	ret = arch_dup_mmap(mm, mm);
 	if (ret) {

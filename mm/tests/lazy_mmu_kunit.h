@@ -256,6 +256,18 @@ static inline void lazy_mmput(void *mm)
 	mmput(mm);
 }
 
+/* An mm that memory can be mapped in. */
+static inline struct mm_struct *lazy_alloc_mm(void)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	if (mm) {
+		mm->task_size = TASK_SIZE;
+		arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	}
+	return mm;
+}
+
 /*
  * Another mm than that of this task, which has one, with writable memory at @addr
  * that holds @value.
@@ -263,14 +275,12 @@ static inline void lazy_mmput(void *mm)
 static inline struct mm_struct *lazy_make_mm(struct kunit *test, unsigned long addr,
 					     size_t size, unsigned long value)
 {
-	struct mm_struct *mm = mm_alloc(), *this_mm = current->mm;
+	struct mm_struct *mm = lazy_alloc_mm(), *this_mm = current->mm;
 	unsigned long mapped;
 	int err;
 
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_mmput, mm), 0);
-	mm->task_size = TASK_SIZE;
-	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
 
 	kthread_unuse_mm(this_mm);
 	kthread_use_mm(mm);
