@@ -160,7 +160,8 @@ platforms_for() {
 
 	for name in $(all_platforms); do
 		platform "$name"
-		[ "${P[Not-${1#check-}]:-}" ] || { [[ " ${P[When-named]} " = *" $1 "* ]] && [ ! "${2:-}" ]; } ||
+		[ "${P[Not-${1#check-}]:-}" ] ||
+			{ [[ " ${P[When-named]} " =~ " "($1|all)" " ]] && [ ! "${2:-}" ]; } ||
 			echo "$name"
 	done
 }

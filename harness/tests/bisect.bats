@@ -59,7 +59,7 @@ counted() {
 	anywhere "    ok 1 contract"
 	works bisect
 	is "$(sed -nE 's/^ok *([a-z0-9_]*), .*/\1/p' <<<"$output" | sort | uniq -c | awk '$1 == 2 { print $2 }')" \
-		"$(cd "$REPO/platforms" && grep -L '^When-named:.* bisect' -- */platform | grep -v ^common |
+		"$(cd "$REPO/platforms" && grep -LE '^When-named:.* (all|bisect)\b' -- */platform | grep -v ^common |
 			cut -d / -f 1 | grep -vx arm64_kasan | sort)"
 	is "$(grep -cE '_(debug|kasan|nodebug|rt),' <<<"$output")" 0
 	works bisect arm64_debug

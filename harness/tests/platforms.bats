@@ -87,7 +87,7 @@ all() {
 			fi
 		done
 	done
-	is "$(of kunit)" "$(all)"
+	is "$(of kunit all)" "$(all)"
 }
 
 # --- a new one
@@ -151,6 +151,10 @@ all() {
 	is "$(of kunit)" "arm64 other"
 	is "$(of bench)" arm64
 	is "$(of mutants)" "arm64 other"
+	platform other "Like: arm64" "When-named: all"
+	is "$(of mutants)" arm64
+	is "$(of mutants all)" "arm64 other"
+	platform other "Like: arm64" "When-named: bisect"
 	works make_in_repo bisect
 	is "$(grep -c '^ok *other,' <<<"$output")" 0
 	works make_in_repo bisect PLATFORM=other
