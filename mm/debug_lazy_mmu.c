@@ -6,12 +6,16 @@
  * makes the helpers ignore leaves no trace in them. So each task also has a list
  * of its open sections, including those opened in a pause, and of its pauses.
  *
+ * It also remembers page table entries that it has written in a section, whether
+ * the architecture lets them wait or not, until they would not wait any more. To
+ * look at one of them before is a bug where they do.
+ *
  * One bug is one report: what is wrong is made good, as far as that is known, and
  * what else the task does wrong for a while is made good silently.
  */
-#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
+#include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/lazy_mmu_check.h>
 #include <linux/minmax.h>
@@ -39,6 +43,8 @@ static const char * const lazy_mmu_misuses[] = {
 	[LAZY_MMU_OPEN_AT_FORK] = "fork in section",
 	[LAZY_MMU_ENTER_TWICE] = "enter hook called twice",
 	[LAZY_MMU_LEAVE_TWICE] = "leave hook called twice",
+	[LAZY_MMU_READ] = "entry written in section is read",
+	[LAZY_MMU_OVERTAKEN] = "entry written in section is updated atomically",
 };
 
 static_assert(ARRAY_SIZE(lazy_mmu_misuses) == NR_LAZY_MMU_MISUSES);
@@ -47,14 +53,36 @@ static_assert(ARRAY_SIZE(lazy_mmu_misuses) == NR_LAZY_MMU_MISUSES);
 static struct {
 	enum lazy_mmu_misuse misuse;
 	unsigned long opened_ip;
+	unsigned long accessed_ip;
 } lazy_mmu_reported[64] __section(".data..once");
 static unsigned int lazy_mmu_nr_reported __section(".data..once");
 
 static DEFINE_RAW_SPINLOCK(lazy_mmu_report_lock);
 
-/* Each misuse once for each place where a section was opened. */
+#if IS_ENABLED(CONFIG_KUNIT)
+struct kunit *lazy_mmu_report_test;
+void (*lazy_mmu_report_stub)(const struct lazy_mmu_report *report);
+#endif
+
+/* Not a static stub of KUnit, which takes a lock that sleeps on PREEMPT_RT. */
+static bool lazy_mmu_is_for_test(const struct lazy_mmu_report *report)
+{
+#if IS_ENABLED(CONFIG_KUNIT)
+	if (current->kunit_test && current->kunit_test == lazy_mmu_report_test) {
+		lazy_mmu_report_stub(report);
+		return true;
+	}
+#endif
+	return false;
+}
+
+/*
+ * Each misuse once for each place where a section was opened. A section may have
+ * several entries that are read too early, each of which is a bug of its own.
+ */
 static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 {
+	unsigned long accessed_ip = report->written_ip ? report->ip : 0;
 	unsigned long flags;
 	unsigned int i;
 	bool is_new = false;
@@ -62,12 +90,14 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 	raw_spin_lock_irqsave(&lazy_mmu_report_lock, flags);
 	for (i = 0; i < lazy_mmu_nr_reported; i++) {
 		if (lazy_mmu_reported[i].misuse == report->misuse &&
-		    lazy_mmu_reported[i].opened_ip == report->opened_ip)
+		    lazy_mmu_reported[i].opened_ip == report->opened_ip &&
+		    lazy_mmu_reported[i].accessed_ip == accessed_ip)
 			break;
 	}
 	if (i < ARRAY_SIZE(lazy_mmu_reported) && i == lazy_mmu_nr_reported) {
 		lazy_mmu_reported[i].misuse = report->misuse;
 		lazy_mmu_reported[i].opened_ip = report->opened_ip;
+		lazy_mmu_reported[i].accessed_ip = accessed_ip;
 		lazy_mmu_nr_reported = i + 1;
 		is_new = true;
 	}
@@ -81,23 +111,23 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
  * @report: What is known about it.
  *
  * Prints it, with a title for each misuse and function, once for each misuse and
- * place where a section was opened, and taints as a warning does. A KUnit test
- * that replaces this function with a stub of its own gets all reports that its
- * task causes.
+ * place where a section was opened, and place where an entry is read if it is
+ * about that, and taints as a warning does. A KUnit test can have a stub called
+ * instead, for what its tasks cause.
  *
  * Context: Any but NMI, preemptible or not. It prints, so the runqueue must not
  * be locked.
  */
 void lazy_mmu_report(const struct lazy_mmu_report *report)
 {
-	KUNIT_STATIC_STUB_REDIRECT(lazy_mmu_report, report);
-
-	if (lazy_mmu_is_reported(report))
+	if (lazy_mmu_is_for_test(report) || lazy_mmu_is_reported(report))
 		return;
 
 	pr_err("==================================================================\n");
 	pr_err("BUG: lazy MMU: %s in %pS\n", lazy_mmu_misuses[report->misuse],
 	       (void *)report->ip);
+	if (report->written_ip)
+		pr_err("entry written at %pS\n", (void *)report->written_ip);
 	pr_err("%s%s opened at %pS, enable_count %u, pause_count %u, task %s[%d]\n",
 	       report->is_open ? "" : "last ", report->is_pause ? "pause" : "section",
 	       (void *)report->opened_ip, report->enable_count, report->pause_count,
@@ -177,7 +207,7 @@ static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
 
 	check->nr_sections = 0;
 	check->last = (struct lazy_mmu_state) {};
-	lazy_mmu_mode_reset(ip);
+	lazy_mmu_mode_reset();
 	if (is_lost) {
 		lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, ip);
 		arch_leave_lazy_mmu_mode();
@@ -286,6 +316,9 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 	case LAZY_MMU_HOOK_FLUSH:
 		break;
 	}
+
+	/* Nothing waits at enter, nor behind the others. */
+	check->nr_written = 0;
 }
 
 /**
@@ -327,6 +360,19 @@ void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
 		lazy_mmu_check_hook(hook, ip);
 }
 EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_check_call);
+
+/**
+ * lazy_mmu_check_inline_call() - Check a call of a helper that is inline
+ * @call: The helper.
+ * @hook: The hook that it reaches next, if any.
+ *
+ * Context: As lazy_mmu_check_call().
+ */
+void lazy_mmu_check_inline_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook)
+{
+	lazy_mmu_check_call(call, hook, _RET_IP_);
+}
+EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_check_inline_call);
 
 /**
  * lazy_mmu_check_sleep() - Check that a task that sleeps is not in a section
@@ -434,3 +480,76 @@ void lazy_mmu_check_reset(struct task_struct *task)
 	check->is_entered = false;
 	check->is_leaving = false;
 }
+
+/**
+ * lazy_mmu_check_write() - Note that page table entries are written
+ * @start: The first entry.
+ * @size: The size of all of them, in bytes.
+ *
+ * Context: Any, for a plain write, which waits if this task is in lazy MMU mode.
+ */
+void lazy_mmu_check_write(const void *start, size_t size)
+{
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+	unsigned long addr = (unsigned long)start, ip = _RET_IP_;
+	unsigned int at;
+
+	if (!in_lazy_mmu_mode())
+		return;
+
+	/* A loop over a table is one range. */
+	if (check->nr_written) {
+		at = (check->nr_written - 1) % LAZY_MMU_CHECK_WRITTEN;
+		if (check->written[at].end == addr && check->written[at].ip == ip) {
+			check->written[at].end += size;
+			return;
+		}
+	}
+
+	at = check->nr_written++ % LAZY_MMU_CHECK_WRITTEN;
+	check->written[at].start = addr;
+	check->written[at].end = addr + size;
+	check->written[at].ip = ip;
+}
+EXPORT_SYMBOL(lazy_mmu_check_write);
+
+/**
+ * lazy_mmu_check_access() - Check that page table entries do not wait
+ * @start: The first entry.
+ * @size: The size of all of them, in bytes.
+ * @misuse: What it is if one of them does.
+ *
+ * Context: Any, ahead of a read of the entries by somebody who relies on what it
+ * returns, or of an update that does not wait.
+ */
+void lazy_mmu_check_access(const void *start, size_t size, enum lazy_mmu_misuse misuse)
+{
+	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+	struct lazy_mmu_report report = {};
+	unsigned long addr = (unsigned long)start;
+	unsigned int nr = min(check->nr_written, LAZY_MMU_CHECK_WRITTEN);
+
+	/* What waits is not an interrupt's business, nor is it in lazy MMU mode. */
+	if (!in_task())
+		return;
+
+	/* From the last, which is what a read should return. */
+	for (unsigned int i = 1; i <= nr; i++) {
+		unsigned int at = (check->nr_written - i) % LAZY_MMU_CHECK_WRITTEN;
+
+		if (addr >= check->written[at].end ||
+		    addr + size <= check->written[at].start)
+			continue;
+		if (!report.written_ip) {
+			report = lazy_mmu_misused(misuse, _RET_IP_);
+			report.written_ip = check->written[at].ip;
+		}
+		/* One report for a loop over a table. */
+		check->written[at].end = check->written[at].start;
+	}
+
+	/* The task can go on as it is, so this mutes nothing. */
+	if (report.written_ip)
+		lazy_mmu_report(&report);
+}
+EXPORT_SYMBOL(lazy_mmu_check_access);

@@ -12,7 +12,7 @@
 #define lazy_mmu_warn_on(cond) \
 	VM_WARN_ON_ONCE(!IS_ENABLED(CONFIG_DEBUG_LAZY_MMU_MODE) && (cond))
 
-void lazy_mmu_mode_enable_slow(unsigned long ip)
+void lazy_mmu_mode_enable_slow(void)
 {
 	struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	bool enter = false;
@@ -23,13 +23,13 @@ void lazy_mmu_mode_enable_slow(unsigned long ip)
 			enter = ++state->enable_count == 1;
 	}
 	lazy_mmu_check_call(LAZY_MMU_CALL_ENABLE,
-			    enter ? LAZY_MMU_HOOK_ENTER : LAZY_MMU_HOOK_NONE, ip);
+			    enter ? LAZY_MMU_HOOK_ENTER : LAZY_MMU_HOOK_NONE, _RET_IP_);
 	if (enter)
 		arch_enter_lazy_mmu_mode();
 }
 EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_mode_enable_slow);
 
-void lazy_mmu_mode_disable_slow(unsigned long ip)
+void lazy_mmu_mode_disable_slow(void)
 {
 	struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	bool leave = false, flush = false;
@@ -43,7 +43,7 @@ void lazy_mmu_mode_disable_slow(unsigned long ip)
 	}
 	lazy_mmu_check_call(LAZY_MMU_CALL_DISABLE,
 			    leave ? LAZY_MMU_HOOK_LEAVE :
-			    flush ? LAZY_MMU_HOOK_FLUSH : LAZY_MMU_HOOK_NONE, ip);
+			    flush ? LAZY_MMU_HOOK_FLUSH : LAZY_MMU_HOOK_NONE, _RET_IP_);
 	if (leave)
 		arch_leave_lazy_mmu_mode();
 	else if (flush)
@@ -51,7 +51,7 @@ void lazy_mmu_mode_disable_slow(unsigned long ip)
 }
 EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_mode_disable_slow);
 
-void __lazy_mmu_mode_pause(unsigned long ip)
+void lazy_mmu_mode_pause(void)
 {
 	struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	bool leave = in_lazy_mmu_mode();
@@ -61,13 +61,13 @@ void __lazy_mmu_mode_pause(unsigned long ip)
 		lazy_mmu_warn_on(state->pause_count == U8_MAX);
 	}
 	lazy_mmu_check_call(LAZY_MMU_CALL_PAUSE,
-			    leave ? LAZY_MMU_HOOK_LEAVE : LAZY_MMU_HOOK_NONE, ip);
+			    leave ? LAZY_MMU_HOOK_LEAVE : LAZY_MMU_HOOK_NONE, _RET_IP_);
 	if (leave)
 		arch_leave_lazy_mmu_mode();
 }
-EXPORT_SYMBOL_IF_KUNIT(__lazy_mmu_mode_pause);
+EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_mode_pause);
 
-void __lazy_mmu_mode_resume(unsigned long ip)
+void lazy_mmu_mode_resume(void)
 {
 	struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	bool enter = false;
@@ -80,13 +80,13 @@ void __lazy_mmu_mode_resume(unsigned long ip)
 		}
 	}
 	lazy_mmu_check_call(LAZY_MMU_CALL_RESUME,
-			    enter ? LAZY_MMU_HOOK_ENTER : LAZY_MMU_HOOK_NONE, ip);
+			    enter ? LAZY_MMU_HOOK_ENTER : LAZY_MMU_HOOK_NONE, _RET_IP_);
 	if (enter)
 		arch_enter_lazy_mmu_mode();
 }
-EXPORT_SYMBOL_IF_KUNIT(__lazy_mmu_mode_resume);
+EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_mode_resume);
 
-void lazy_mmu_mode_reset(unsigned long ip)
+void lazy_mmu_mode_reset(void)
 {
 	bool leave = in_lazy_mmu_mode();
 
@@ -94,6 +94,6 @@ void lazy_mmu_mode_reset(unsigned long ip)
 	current->lazy_mmu_state = (struct lazy_mmu_state) {};
 	if (!leave)
 		return;
-	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, ip);
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, _RET_IP_);
 	arch_leave_lazy_mmu_mode();
 }

@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 
+struct kunit;
 struct task_struct;
 
 enum lazy_mmu_call {
@@ -37,6 +38,8 @@ enum lazy_mmu_misuse {
 	LAZY_MMU_OPEN_AT_FORK,
 	LAZY_MMU_ENTER_TWICE,
 	LAZY_MMU_LEAVE_TWICE,
+	LAZY_MMU_READ,
+	LAZY_MMU_OVERTAKEN,
 	NR_LAZY_MMU_MISUSES,
 };
 
@@ -47,6 +50,7 @@ enum lazy_mmu_misuse {
  * @opened_ip: Where the section was opened, or if @is_pause the pause. The
  *	innermost one that is open. If there is none, the outermost of those
  *	that were open last.
+ * @written_ip: Where the page table entry was written that this is about, or 0.
  * @is_pause: This is about a pause.
  * @is_open: What @opened_ip opened is still open.
  * @enable_count: Sections open when it happened.
@@ -56,33 +60,35 @@ struct lazy_mmu_report {
 	enum lazy_mmu_misuse misuse;
 	unsigned long ip;
 	unsigned long opened_ip;
+	unsigned long written_ip;
 	bool is_pause;
 	bool is_open;
 	u8 enable_count;
 	u8 pause_count;
 };
 
-/* Where a helper is called: for the detector alone, as it costs instructions. */
-#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
-#define LAZY_MMU_IP	_THIS_IP_
-#else
-#define LAZY_MMU_IP	0UL
-#endif
-
 #ifdef CONFIG_DEBUG_LAZY_MMU_MODE
 void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
 			 unsigned long ip);
+void lazy_mmu_check_inline_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook);
 void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip);
 void lazy_mmu_report(const struct lazy_mmu_report *report);
+/* A running test, and what is called instead for tasks that belong to it. */
+extern struct kunit *lazy_mmu_report_test;
+extern void (*lazy_mmu_report_stub)(const struct lazy_mmu_report *report);
 bool lazy_mmu_check_sleep(unsigned long ip);
 void lazy_mmu_check_preempt(void);
 void lazy_mmu_check_exit_to_user(void);
 void lazy_mmu_check_exit(void);
 void lazy_mmu_check_fork(void);
 void lazy_mmu_check_reset(struct task_struct *task);
+void lazy_mmu_check_write(const void *start, size_t size);
+void lazy_mmu_check_access(const void *start, size_t size, enum lazy_mmu_misuse misuse);
 #else
 static inline void lazy_mmu_check_call(enum lazy_mmu_call call,
 				       enum lazy_mmu_hook hook, unsigned long ip) {}
+static inline void lazy_mmu_check_inline_call(enum lazy_mmu_call call,
+					      enum lazy_mmu_hook hook) {}
 static inline void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip) {}
 
 static inline bool lazy_mmu_check_sleep(unsigned long ip)

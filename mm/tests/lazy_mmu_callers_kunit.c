@@ -2,7 +2,7 @@
 /*
  * KUnit tests for code that updates page tables of user space in lazy MMU
  * sections, and must not rely on updates that still wait. It takes Xen PV, where
- * they do, to find that it does.
+ * they do, to find that it does, or CONFIG_DEBUG_LAZY_MMU_MODE for what it reads.
  *
  * Each case has an address space of its own, with one page that matters.
  */
@@ -14,7 +14,6 @@
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/mmu_context.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -40,14 +39,22 @@
 #define LAZY_OLD	0x01d
 #define LAZY_NEW	0x2e3
 
-/* Warnings of the kernel while this task runs the code under test. */
+/* Warnings and reports of the kernel while this task runs the code under test. */
 static struct task_struct *lazy_task;
 static unsigned int lazy_nr_warnings;
 
 static void lazy_probe_console(void *data, const char *buf, size_t len)
 {
-	if (current == READ_ONCE(lazy_task) && strnstr(buf, "WARNING: ", len))
+	if (current == READ_ONCE(lazy_task) &&
+	    (strnstr(buf, "WARNING: ", len) || strnstr(buf, "BUG: lazy MMU: ", len)))
 		lazy_nr_warnings++;
+}
+
+static void lazy_start_warnings(void)
+{
+	generic_bug_clear_once();
+	lazy_nr_warnings = 0;
+	WRITE_ONCE(lazy_task, current);
 }
 
 static unsigned long lazy_map(struct kunit *test, unsigned long flags)
@@ -125,7 +132,9 @@ static void forked_device_exclusive_page_is_copied_on_write(struct kunit *test)
 	unlock_page(page);
 	before = lazy_read(mm, addr);
 
+	lazy_start_warnings();
 	pid = kernel_clone(&args);
+	WRITE_ONCE(lazy_task, NULL);
 	KUNIT_ASSERT_GT(test, pid, 0);
 	after = lazy_read(mm, addr);
 	mapcount = folio_mapcount(page_folio(page));
@@ -137,6 +146,7 @@ static void forked_device_exclusive_page_is_copied_on_write(struct kunit *test)
 			  is_device_exclusive_entry(pte_to_swp_entry(before)));
 	KUNIT_EXPECT_TRUE(test, pte_present(after));
 	KUNIT_EXPECT_FALSE(test, pte_present(after) && pte_write(after));
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
 	KUNIT_EXPECT_EQ(test, mapcount, 2);
 	KUNIT_EXPECT_EQ(test, error, 0);
 	KUNIT_EXPECT_EQ(test, child->error, 0);
@@ -174,9 +184,7 @@ static void zap_of_nonpresent_file_entry_does_not_warn(struct kunit *test)
 	set_pte_at(mm, addr, pte_offset_kernel(pmd_off(mm, addr), addr),
 		   make_pte_marker(PTE_MARKER_POISONED));
 
-	generic_bug_clear_once();
-	lazy_nr_warnings = 0;
-	WRITE_ONCE(lazy_task, current);
+	lazy_start_warnings();
 	lazy_zap(addr);
 	WRITE_ONCE(lazy_task, NULL);
 
@@ -335,23 +343,9 @@ static struct kunit_case lazy_mmu_callers_cases[] = {
 	{}
 };
 
-/* The address space goes when the task of the case exits. */
 static int lazy_mmu_callers_init(struct kunit *test)
 {
-	struct mm_struct *mm = lazy_alloc_mm();
-	int ret;
-
-	if (!mm)
-		return -ENOMEM;
-	/* Xen PV has to accept the page table before it is loaded. */
-	ret = arch_dup_mmap(mm, mm);
-	if (ret) {
-		mmput(mm);
-		return ret;
-	}
-	kthread_use_mm(mm);
-
-	return 0;
+	return lazy_use_new_mm();
 }
 
 static int lazy_mmu_callers_suite_init(struct kunit_suite *suite)

@@ -14,6 +14,7 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mmu_context.h>
 #include <linux/pgtable.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -173,19 +174,43 @@ struct lazy_thread {
 	struct task_struct *task;
 	struct completion is_in;
 	struct completion go_on;
+	/* While it waited. */
+	bool was_told;
+	bool was_preempted;
+	int first_cpu;
+	int last_cpu;
 };
 
-static inline void lazy_start_thread(struct kunit *test, struct lazy_thread *thread,
-				     int (*fn)(void *), void *data, int cpu)
+/* Its data, of @size bytes, begin with a struct lazy_thread. */
+static inline void *lazy_start_thread(struct kunit *test, size_t size,
+				      int (*fn)(void *), int cpu)
 {
+	struct lazy_thread *thread = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, thread);
 	init_completion(&thread->is_in);
 	init_completion(&thread->go_on);
-	thread->task = kthread_create(fn, data, "lazy_mmu_thread");
+	thread->task = kthread_create(fn, thread, "lazy_mmu_thread");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread->task);
 	get_task_struct(thread->task);
 	set_cpus_allowed_ptr(thread->task, cpumask_of(cpu));
 	wake_up_process(thread->task);
 	wait_for_completion(&thread->is_in);
+	return thread;
+}
+
+/* What the thread calls for it. */
+static inline void lazy_thread_wait(struct lazy_thread *thread)
+{
+	thread->first_cpu = raw_smp_processor_id();
+	complete(&thread->is_in);
+	if (in_lazy_mmu_mode()) {
+		thread->was_told = lazy_spin_until_done(&thread->go_on, 10 * MSEC_PER_SEC);
+	} else {
+		wait_for_completion(&thread->go_on);
+		thread->was_told = true;
+	}
+	thread->last_cpu = raw_smp_processor_id();
 }
 
 static inline void lazy_stop_thread(struct lazy_thread *thread)
@@ -251,6 +276,37 @@ static inline void lazy_skip_unless_preemptible(struct kunit *test)
 		kunit_skip(test, "a section disables preemption here");
 }
 
+/* A real-time task on the same CPU only gets there by preempting the section. */
+static inline void *lazy_preempt_thread(struct kunit *test, size_t size, int (*fn)(void *))
+{
+	struct lazy_thread *thread;
+
+	lazy_skip_unless_preemptible(test);
+	sched_set_fifo(current);
+	thread = lazy_start_thread(test, size, fn, lazy_stay_here());
+	thread->was_preempted = thread->task->nivcsw;
+	return thread;
+}
+
+/* It waits on another CPU, and ends on this one. */
+static inline void *lazy_migrate_thread(struct kunit *test, size_t size, int (*fn)(void *))
+{
+	int this_cpu = lazy_stay_here(), other_cpu = lazy_other_cpu(this_cpu);
+	struct lazy_thread *thread;
+
+	if (this_cpu == other_cpu)
+		kunit_skip(test, "needs two CPUs");
+	lazy_skip_unless_preemptible(test);
+
+	thread = lazy_start_thread(test, size, fn, other_cpu);
+	set_cpus_allowed_ptr(thread->task, cpumask_of(this_cpu));
+	lazy_stop_thread(thread);
+
+	KUNIT_ASSERT_EQ(test, thread->first_cpu, other_cpu);
+	KUNIT_ASSERT_EQ(test, thread->last_cpu, this_cpu);
+	return thread;
+}
+
 static inline void lazy_mmput(void *mm)
 {
 	mmput(mm);
@@ -266,6 +322,25 @@ static inline struct mm_struct *lazy_alloc_mm(void)
 		arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
 	}
 	return mm;
+}
+
+/* For this task. It goes when the task exits. */
+static inline int lazy_use_new_mm(void)
+{
+	struct mm_struct *mm = lazy_alloc_mm();
+	int ret;
+
+	if (!mm)
+		return -ENOMEM;
+	/* Xen PV has to accept the page table before it is loaded. */
+	ret = arch_dup_mmap(mm, mm);
+	if (ret) {
+		mmput(mm);
+		return ret;
+	}
+	kthread_use_mm(mm);
+
+	return 0;
 }
 
 /*

@@ -14,13 +14,14 @@
 #define arch_flush_lazy_mmu_mode	lazy_recorded_flush
 #define lazy_mmu_mode_enable_slow	lazy_recorded_enable_slow
 #define lazy_mmu_mode_disable_slow	lazy_recorded_disable_slow
-#define __lazy_mmu_mode_pause		lazy_recorded_pause
-#define __lazy_mmu_mode_resume		lazy_recorded_resume
+#define lazy_mmu_mode_pause		lazy_recorded_pause
+#define lazy_mmu_mode_resume		lazy_recorded_resume
 #define lazy_mmu_mode_reset		lazy_recorded_reset
 
 #include <linux/lazy_mmu_check.h>
 /* Nor is what follows for the detector to see. */
 #define lazy_mmu_check_call(...)	do { } while (0)
+#define lazy_mmu_check_inline_call(...)	do { } while (0)
 #define lazy_mmu_check_hook(...)	do { } while (0)
 
 static void lazy_recorded_enter(void);

@@ -203,6 +203,14 @@ static bool lazy_run_without_bottom_halves(struct lazy_context *context)
 	return true;
 }
 
+static bool lazy_run_without_interrupts(struct lazy_context *context)
+{
+	local_irq_disable();
+	lazy_try(context);
+	local_irq_enable();
+	return true;
+}
+
 /* Interrupts of the CPU that waits for them, so that it is this task they hit. */
 struct lazy_interrupt {
 	struct irq_work work;
@@ -281,6 +289,7 @@ static bool lazy_run_in_nmi(struct lazy_context *context)
 static const struct lazy_context lazy_contexts[] = {
 	{ "task context", lazy_run_in_task, .is_task = true },
 	{ "bottom halves disabled", lazy_run_without_bottom_halves, .is_task = true },
+	{ "interrupts disabled", lazy_run_without_interrupts, .is_task = true },
 	{ "a soft interrupt", lazy_run_in_softirq },
 	{ "a hard interrupt", lazy_run_in_interrupt },
 	{ "an NMI", lazy_run_in_nmi },

@@ -192,65 +192,37 @@ static enum lazy_level lazy_test_level(struct kunit *test)
 	return param->level;
 }
 
-static void entry_gets_barriers_at_once_outside_a_section(struct kunit *test)
+static void entry_gets_barriers_at_once(struct kunit *test)
 {
 	enum lazy_level level = lazy_test_level(test);
-	struct lazy_seen seen = LAZY_WATCH(lazy_set_kernel(level));
-
-	LAZY_EXPECT_BARRIERS(test, seen, 1);
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
-}
-
-static void entry_gets_barriers_at_once_in_a_pause(struct kunit *test)
-{
-	enum lazy_level level = lazy_test_level(test);
-	struct lazy_seen seen;
+	struct lazy_seen outside = LAZY_WATCH(lazy_set_kernel(level)), pause;
 
 	lazy_mmu_mode_enable();
 	lazy_mmu_mode_pause();
-	seen = LAZY_WATCH(lazy_set_kernel(level));
+	pause = LAZY_WATCH(lazy_set_kernel(level));
 	lazy_mmu_mode_resume();
 	lazy_mmu_mode_disable();
 
-	LAZY_EXPECT_BARRIERS(test, seen, 1);
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+	LAZY_EXPECT_BARRIERS(test, outside, 1);
+	KUNIT_EXPECT_FALSE(test, outside.is_marked);
+	LAZY_EXPECT_BARRIERS(test, pause, 1);
+	KUNIT_EXPECT_FALSE(test, pause.is_marked);
 }
 
-static void entry_leaves_a_mark_in_a_section(struct kunit *test)
+static void entry_is_stored_and_leaves_a_mark_in_a_section(struct kunit *test)
 {
 	enum lazy_level level = lazy_test_level(test);
 	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(lazy_set_kernel(level));
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_TRUE(test, seen.is_marked);
-}
-
-static void entry_gets_no_barriers_in_a_section(struct kunit *test)
-{
-	enum lazy_level level = lazy_test_level(test);
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(lazy_set_kernel(level));
-	lazy_mmu_mode_disable();
-
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
-}
-
-static void entry_is_stored_at_once_in_a_section(struct kunit *test)
-{
-	enum lazy_level level = lazy_test_level(test);
 	pte_t first, last;
 
 	lazy_mmu_mode_enable();
-	lazy_set_kernel(level);
+	seen = LAZY_WATCH(lazy_set_kernel(level));
 	first = READ_ONCE(lazy_entry.ptes[0]);
 	last = READ_ONCE(lazy_entry.ptes[LAZY_NR_PAGES - 1]);
 	lazy_mmu_mode_disable();
 
+	KUNIT_EXPECT_TRUE(test, seen.is_marked);
+	LAZY_EXPECT_BARRIERS(test, seen, 0);
 	KUNIT_EXPECT_TRUE(test, pte_valid(first));
 	KUNIT_EXPECT_EQ(test, pte_valid(last), level == LAZY_PTES);
 }
@@ -294,57 +266,44 @@ static void lazy_set_quiet(const struct lazy_quiet_param *param)
 	lazy_set(param->level, (lazy_kernel_val() | param->set) & ~param->clear);
 }
 
-static void entry_without_need_gets_no_barriers(struct kunit *test)
+static void entry_without_need_gets_no_barriers_and_leaves_no_mark(struct kunit *test)
 {
-	struct lazy_seen seen = LAZY_WATCH(lazy_set_quiet(test->param_value));
-
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
-}
-
-static void entry_without_need_leaves_no_mark(struct kunit *test)
-{
-	struct lazy_seen seen;
+	struct lazy_seen outside = LAZY_WATCH(lazy_set_quiet(test->param_value)), inside;
 
 	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(lazy_set_quiet(test->param_value));
+	inside = LAZY_WATCH(lazy_set_quiet(test->param_value));
 	lazy_mmu_mode_disable();
 
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+	LAZY_EXPECT_BARRIERS(test, outside, 0);
+	KUNIT_EXPECT_FALSE(test, inside.is_marked);
 }
-
-/* The end of a section. */
 
 static void disable_emits_once_for_all_entries(struct kunit *test)
 {
-	struct lazy_seen seen;
+	struct lazy_seen seen, next;
 
 	lazy_mmu_mode_enable();
 	for (enum lazy_level level = LAZY_PTE; level <= LAZY_PGD; level++)
 		lazy_set_kernel(level);
 	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	next = LAZY_WATCH(lazy_mmu_mode_enable());
+	lazy_mmu_mode_disable();
 
 	LAZY_EXPECT_BARRIERS(test, seen, 1);
-}
-
-static void disable_clears_the_mark(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	lazy_set_kernel(LAZY_PTE);
-	seen = LAZY_WATCH(lazy_mmu_mode_disable());
-
 	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+	KUNIT_EXPECT_FALSE(test, next.is_marked);
 }
 
-static void disable_emits_nothing_if_nothing_is_pending(struct kunit *test)
+static void hooks_emit_nothing_if_nothing_is_pending(struct kunit *test)
 {
-	struct lazy_seen seen;
+	struct lazy_seen flush, disable;
 
 	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(lazy_mmu_mode_disable());
+	flush = LAZY_WATCH(arch_flush_lazy_mmu_mode());
+	disable = LAZY_WATCH(lazy_mmu_mode_disable());
 
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
+	LAZY_EXPECT_BARRIERS(test, flush, 0);
+	LAZY_EXPECT_BARRIERS(test, disable, 0);
 }
 
 /*
@@ -365,114 +324,39 @@ static void flush_emits_once_for_all_entries(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, seen.is_marked);
 }
 
-static void flush_emits_nothing_if_nothing_is_pending(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	seen = LAZY_WATCH(arch_flush_lazy_mmu_mode());
-	lazy_mmu_mode_disable();
-
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
-}
-
 static void nested_disable_serves_the_outer_section_too(struct kunit *test)
 {
-	struct lazy_seen seen;
-	bool was_marked;
+	struct lazy_seen inner_enable, inner_disable, entry, disable;
 
 	lazy_mmu_mode_enable();
 	lazy_set_kernel(LAZY_PTE);
-	lazy_mmu_mode_enable();
-	was_marked = lazy_is_marked();
-	seen = LAZY_WATCH(lazy_mmu_mode_disable());
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_TRUE(test, was_marked);
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
-}
-
-static void nested_disable_clears_the_mark(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	lazy_set_kernel(LAZY_PTE);
-	seen = LAZY_WATCH(lazy_mmu_mode_disable());
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
-}
-
-static void nested_enable_keeps_the_mark(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	lazy_set_kernel(LAZY_PTE);
-	seen = LAZY_WATCH(lazy_mmu_mode_enable());
-	lazy_mmu_mode_disable();
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_TRUE(test, seen.is_marked);
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
-}
-
-static void entry_after_a_nested_section_leaves_a_mark_again(struct kunit *test)
-{
-	struct lazy_seen entry, disable;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	lazy_set_kernel(LAZY_PTE);
-	lazy_mmu_mode_disable();
+	inner_enable = LAZY_WATCH(lazy_mmu_mode_enable());
+	inner_disable = LAZY_WATCH(lazy_mmu_mode_disable());
 	entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
 	disable = LAZY_WATCH(lazy_mmu_mode_disable());
 
+	KUNIT_EXPECT_TRUE(test, inner_enable.is_marked);
+	LAZY_EXPECT_BARRIERS(test, inner_enable, 0);
+	KUNIT_EXPECT_FALSE(test, inner_disable.is_marked);
 	KUNIT_EXPECT_TRUE(test, entry.is_marked);
 	LAZY_EXPECT_BARRIERS(test, disable, 1);
 }
 
 static void pause_clears_the_mark(struct kunit *test)
 {
-	struct lazy_seen seen;
+	struct lazy_seen pause, entry;
 
 	lazy_mmu_mode_enable();
 	lazy_set_kernel(LAZY_PTE);
-	seen = LAZY_WATCH(lazy_mmu_mode_pause());
-	lazy_mmu_mode_resume();
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
-}
-
-static void entry_after_a_pause_leaves_a_mark_again(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_pause();
+	pause = LAZY_WATCH(lazy_mmu_mode_pause());
 	lazy_set_kernel(LAZY_PTE);
 	lazy_mmu_mode_resume();
-	seen = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
+	entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
 	lazy_mmu_mode_disable();
 
-	KUNIT_EXPECT_TRUE(test, seen.is_marked);
-	LAZY_EXPECT_BARRIERS(test, seen, 0);
-}
-
-static void next_section_starts_without_a_mark(struct kunit *test)
-{
-	struct lazy_seen seen;
-
-	lazy_mmu_mode_enable();
-	lazy_set_kernel(LAZY_PTE);
-	lazy_mmu_mode_disable();
-	seen = LAZY_WATCH(lazy_mmu_mode_enable());
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_FALSE(test, seen.is_marked);
+	KUNIT_EXPECT_FALSE(test, pause.is_marked);
+	KUNIT_EXPECT_TRUE(test, entry.is_marked);
+	LAZY_EXPECT_BARRIERS(test, entry, 0);
 }
 
 /* Real mappings. */
@@ -626,17 +510,22 @@ static unsigned int lazy_nr_entries(const void *addr, size_t size, int shift)
 	return last - first + 1;
 }
 
-static void vmap_is_one_batch_a_table(struct kunit *test)
+static void *lazy_vmap(void)
 {
 	static struct page *pages[LAZY_NR_PAGES];
-	unsigned int nr_batches;
-	void *addr;
 
 	for (int i = 0; i < LAZY_NR_PAGES; i++)
 		pages[i] = lazy_page;
+	return vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
+}
+
+static void vmap_is_one_batch_a_table(struct kunit *test)
+{
+	unsigned int nr_batches;
+	void *addr;
 
 	lazy_vmap_begin(test, "vmap");
-	addr = vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
+	addr = lazy_vmap();
 	nr_batches = lazy_vmap_end();
 	vunmap(addr);
 
@@ -648,16 +537,12 @@ static void vmap_is_one_batch_a_table(struct kunit *test)
 /* Not by vunmap(): into which function this is inlined is up to the compiler. */
 static void vunmap_range_is_one_section_a_table(struct kunit *test)
 {
-	static struct page *pages[LAZY_NR_PAGES];
 	unsigned long start;
 	void *addr;
 
 	lazy_skip_without_events(test);
 
-	for (int i = 0; i < LAZY_NR_PAGES; i++)
-		pages[i] = lazy_page;
-
-	addr = vmap(pages, LAZY_NR_PAGES, VM_MAP, PAGE_KERNEL);
+	addr = lazy_vmap();
 	KUNIT_ASSERT_NOT_NULL(test, addr);
 	start = (unsigned long)addr;
 	lazy_vmap_begin(test, NULL);
@@ -676,14 +561,19 @@ static void vunmap_range_is_one_section_a_table(struct kunit *test)
  */
 #define LAZY_SHADOW_SIZE	(4 * (PAGE_SIZE << 3))
 
+static __always_inline void lazy_skip_without_shadow(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
+		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
+	lazy_skip_without_events(test);
+}
+
 static void kasan_maps_shadow_in_pauses(struct kunit *test)
 {
 	unsigned int nr_pauses = 0, nr_batches = 0, nr = 0;
 	void *addrs[10];
 
-	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
-		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
-	lazy_skip_without_events(test);
+	lazy_skip_without_shadow(test);
 
 	/* The shadow of an area may be that of one that somebody just freed. */
 	while (nr < ARRAY_SIZE(addrs) && nr_pauses < 3) {
@@ -705,9 +595,7 @@ static void kasan_unmaps_shadow_in_pauses(struct kunit *test)
 {
 	unsigned int nr_pauses = 0;
 
-	if (!IS_ENABLED(CONFIG_KASAN_VMALLOC))
-		kunit_skip(test, "needs CONFIG_KASAN_VMALLOC");
-	lazy_skip_without_events(test);
+	lazy_skip_without_shadow(test);
 
 	/* Another task may be faster, and do it for this one. */
 	for (int i = 0; i < 10 && nr_pauses < 3; i++) {
@@ -774,9 +662,20 @@ static int lazy_cmp_pages_backwards(const void *a, const void *b)
 	return lazy_cmp_pages(b, a);
 }
 
+static const struct lazy_order_param {
+	const char *desc;
+	cmp_func_t cmp;
+} lazy_order_params[] = {
+	{ "forwards", lazy_cmp_pages },
+	{ "backwards", lazy_cmp_pages_backwards },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_order, lazy_order_params, desc);
+
 /* Pages in order make runs, and each table that a run is in one section. */
-static void lazy_change_runs(struct kunit *test, cmp_func_t order)
+static void adjacent_pages_of_the_linear_map_are_one_batch(struct kunit *test)
 {
+	const struct lazy_order_param *param = test->param_value;
 	unsigned int nr_expected, nr_batches = 0, first = 0;
 	struct vm_struct *area;
 	struct page **pages;
@@ -800,7 +699,7 @@ static void lazy_change_runs(struct kunit *test, cmp_func_t order)
 					       (i - first) * PAGE_SIZE, PMD_SHIFT);
 		first = i;
 	}
-	sort(pages, LAZY_AREA_PAGES, sizeof(*pages), order, NULL);
+	sort(pages, LAZY_AREA_PAGES, sizeof(*pages), param->cmp, NULL);
 
 	/* DEBUG_PAGEALLOC adds one if this happens to allocate a page. */
 	for (int i = 0; i < 5 && nr_batches != nr_expected; i++) {
@@ -812,16 +711,6 @@ static void lazy_change_runs(struct kunit *test, cmp_func_t order)
 	vfree(addr);
 
 	KUNIT_EXPECT_EQ(test, nr_batches, nr_expected);
-}
-
-static void adjacent_pages_of_the_linear_map_are_one_batch(struct kunit *test)
-{
-	lazy_change_runs(test, lazy_cmp_pages);
-}
-
-static void adjacent_pages_may_be_in_reverse(struct kunit *test)
-{
-	lazy_change_runs(test, lazy_cmp_pages_backwards);
 }
 
 /* An interrupt on top of a section stores and maps. */
@@ -861,7 +750,7 @@ static void lazy_interrupt_fn(struct lazy_irq *irq)
 	copy_from_kernel_nofault(&seen->val, lazy_page_word(), sizeof(seen->val));
 }
 
-static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
+static void interrupt_stores_and_maps_apart_from_the_section(struct kunit *test)
 {
 	const struct lazy_interrupt_param *param = test->param_value;
 	struct lazy_interrupt *seen;
@@ -885,35 +774,10 @@ static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
 	}
 	KUNIT_ASSERT_TRUE_MSG(test, lazy_irq_hit(&seen->irq), "no interrupt hit the section");
 
-	return seen;
-}
-
-static void interrupt_gets_barriers_at_once(struct kunit *test)
-{
-	LAZY_EXPECT_BARRIERS(test, lazy_interrupt_section(test)->entry, 1);
-}
-
-static void interrupt_may_unmap_and_map(struct kunit *test)
-{
-	struct lazy_interrupt *seen = lazy_interrupt_section(test);
-
+	LAZY_EXPECT_BARRIERS(test, seen->entry, 1);
 	KUNIT_EXPECT_TRUE(test, seen->was_unmapped);
 	KUNIT_EXPECT_EQ(test, seen->val, 4321);
-}
-
-static void interrupt_leaves_the_mark_as_it_is(struct kunit *test)
-{
-	const struct lazy_interrupt_param *param = test->param_value;
-	struct lazy_interrupt *seen = lazy_interrupt_section(test);
-
 	KUNIT_EXPECT_EQ(test, seen->is_marked, param->is_marked);
-}
-
-static void section_emits_for_itself_after_an_interrupt(struct kunit *test)
-{
-	const struct lazy_interrupt_param *param = test->param_value;
-	struct lazy_interrupt *seen = lazy_interrupt_section(test);
-
 	LAZY_EXPECT_BARRIERS(test, seen->disable, param->is_marked);
 }
 
@@ -923,10 +787,7 @@ static void section_emits_for_itself_after_an_interrupt(struct kunit *test)
 struct lazy_peer {
 	struct lazy_thread thread;
 
-	bool was_told;
 	bool was_marked;
-	int first_cpu;
-	int last_cpu;
 	struct lazy_seen disable;
 };
 
@@ -936,53 +797,32 @@ static int lazy_peer_fn(void *data)
 
 	lazy_mmu_mode_enable();
 	lazy_set_kernel(LAZY_PTE);
-	peer->first_cpu = raw_smp_processor_id();
-	complete(&peer->thread.is_in);
-	peer->was_told = lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
-	peer->last_cpu = raw_smp_processor_id();
+	lazy_thread_wait(&peer->thread);
 	peer->was_marked = lazy_is_marked();
 	peer->disable = LAZY_WATCH(lazy_mmu_mode_disable());
 
 	return 0;
 }
 
-static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *),
-					 int cpu)
-{
-	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, peer);
-	lazy_start_thread(test, &peer->thread, fn, peer, cpu);
-
-	return peer;
-}
-
 static void lazy_expect_peer(struct kunit *test, struct lazy_peer *peer)
 {
-	KUNIT_EXPECT_TRUE_MSG(test, peer->was_told, "its section ended too early");
+	KUNIT_EXPECT_TRUE_MSG(test, peer->thread.was_told, "its section ended too early");
 	KUNIT_EXPECT_TRUE(test, peer->was_marked);
 	LAZY_EXPECT_BARRIERS(test, peer->disable, 1);
 	KUNIT_EXPECT_FALSE(test, peer->disable.is_marked);
 }
 
-/* A real-time task on the same CPU only gets there by preempting the section. */
 static void mark_survives_preemption(struct kunit *test)
 {
+	struct lazy_peer *peer = lazy_preempt_thread(test, sizeof(*peer), lazy_peer_fn);
 	struct lazy_seen before, entry, disable;
-	unsigned long nr_preempted;
-	struct lazy_peer *peer;
 
-	lazy_skip_unless_preemptible(test);
-
-	sched_set_fifo(current);
-	peer = lazy_start_peer(test, lazy_peer_fn, lazy_stay_here());
-	nr_preempted = peer->thread.task->nivcsw;
 	before = LAZY_WATCH(lazy_mmu_mode_enable());
 	entry = LAZY_WATCH(lazy_set_kernel(LAZY_PTE));
 	disable = LAZY_WATCH(lazy_mmu_mode_disable());
 	lazy_stop_thread(&peer->thread);
 
-	KUNIT_ASSERT_GT(test, nr_preempted, 0);
+	KUNIT_ASSERT_TRUE(test, peer->thread.was_preempted);
 	lazy_expect_peer(test, peer);
 	KUNIT_EXPECT_FALSE(test, before.is_marked);
 	KUNIT_EXPECT_TRUE(test, entry.is_marked);
@@ -991,20 +831,8 @@ static void mark_survives_preemption(struct kunit *test)
 
 static void mark_survives_migration(struct kunit *test)
 {
-	int this_cpu = raw_smp_processor_id(), other_cpu = lazy_other_cpu(this_cpu);
-	struct lazy_peer *peer;
-
-	if (this_cpu == other_cpu)
-		kunit_skip(test, "needs two CPUs");
-	lazy_skip_unless_preemptible(test);
-
-	peer = lazy_start_peer(test, lazy_peer_fn, other_cpu);
-	set_cpus_allowed_ptr(peer->thread.task, cpumask_of(this_cpu));
-	lazy_stop_thread(&peer->thread);
-
-	KUNIT_ASSERT_EQ(test, peer->first_cpu, other_cpu);
-	KUNIT_ASSERT_EQ(test, peer->last_cpu, this_cpu);
-	lazy_expect_peer(test, peer);
+	lazy_expect_peer(test, lazy_migrate_thread(test, sizeof(struct lazy_peer),
+						   lazy_peer_fn));
 }
 
 /* Calls what copies a task, because fork itself may open and close sections. */
@@ -1035,10 +863,10 @@ static int lazy_dying_fn(void *data)
 
 static void dying_task_emits_what_is_pending(struct kunit *test)
 {
-	struct lazy_peer *peer;
+	struct lazy_peer *peer = lazy_start_thread(test, sizeof(*peer), lazy_dying_fn,
+						   raw_smp_processor_id());
 	bool is_marked;
 
-	peer = lazy_start_peer(test, lazy_dying_fn, raw_smp_processor_id());
 	kthread_stop(peer->thread.task);
 	is_marked = task_thread_info(peer->thread.task)->pte_barriers_pending;
 	put_task_struct(peer->thread.task);
@@ -1048,28 +876,18 @@ static void dying_task_emits_what_is_pending(struct kunit *test)
 }
 
 static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
-	KUNIT_CASE_PARAM(entry_gets_barriers_at_once_outside_a_section,
+	KUNIT_CASE_PARAM(entry_gets_barriers_at_once, lazy_level_gen_params),
+	KUNIT_CASE_PARAM(entry_is_stored_and_leaves_a_mark_in_a_section,
 			 lazy_level_gen_params),
-	KUNIT_CASE_PARAM(entry_gets_barriers_at_once_in_a_pause, lazy_level_gen_params),
-	KUNIT_CASE_PARAM(entry_leaves_a_mark_in_a_section, lazy_level_gen_params),
-	KUNIT_CASE_PARAM(entry_gets_no_barriers_in_a_section, lazy_level_gen_params),
-	KUNIT_CASE_PARAM(entry_is_stored_at_once_in_a_section, lazy_level_gen_params),
 	KUNIT_CASE(set_ptes_leaves_a_mark_in_a_section),
-	KUNIT_CASE_PARAM(entry_without_need_gets_no_barriers, lazy_quiet_gen_params),
-	KUNIT_CASE_PARAM(entry_without_need_leaves_no_mark, lazy_quiet_gen_params),
+	KUNIT_CASE_PARAM(entry_without_need_gets_no_barriers_and_leaves_no_mark,
+			 lazy_quiet_gen_params),
 
 	KUNIT_CASE(disable_emits_once_for_all_entries),
-	KUNIT_CASE(disable_clears_the_mark),
-	KUNIT_CASE(disable_emits_nothing_if_nothing_is_pending),
+	KUNIT_CASE(hooks_emit_nothing_if_nothing_is_pending),
 	KUNIT_CASE(flush_emits_once_for_all_entries),
-	KUNIT_CASE(flush_emits_nothing_if_nothing_is_pending),
 	KUNIT_CASE(nested_disable_serves_the_outer_section_too),
-	KUNIT_CASE(nested_disable_clears_the_mark),
-	KUNIT_CASE(nested_enable_keeps_the_mark),
-	KUNIT_CASE(entry_after_a_nested_section_leaves_a_mark_again),
 	KUNIT_CASE(pause_clears_the_mark),
-	KUNIT_CASE(entry_after_a_pause_leaves_a_mark_again),
-	KUNIT_CASE(next_section_starts_without_a_mark),
 
 	KUNIT_CASE(page_mapped_in_an_inner_section_is_usable_after_it),
 	KUNIT_CASE(fixmap_is_immediate_in_a_section),
@@ -1079,13 +897,10 @@ static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE(kasan_maps_shadow_in_pauses),
 	KUNIT_CASE(kasan_unmaps_shadow_in_pauses),
 	KUNIT_CASE(vmap_page_range_is_one_batch_a_table),
-	KUNIT_CASE(adjacent_pages_of_the_linear_map_are_one_batch),
-	KUNIT_CASE(adjacent_pages_may_be_in_reverse),
+	KUNIT_CASE_PARAM(adjacent_pages_of_the_linear_map_are_one_batch,
+			 lazy_order_gen_params),
 
-	KUNIT_CASE_PARAM(interrupt_gets_barriers_at_once, lazy_interrupt_gen_params),
-	KUNIT_CASE_PARAM(interrupt_may_unmap_and_map, lazy_interrupt_gen_params),
-	KUNIT_CASE_PARAM(interrupt_leaves_the_mark_as_it_is, lazy_interrupt_gen_params),
-	KUNIT_CASE_PARAM(section_emits_for_itself_after_an_interrupt,
+	KUNIT_CASE_PARAM(interrupt_stores_and_maps_apart_from_the_section,
 			 lazy_interrupt_gen_params),
 
 	KUNIT_CASE(mark_survives_preemption),

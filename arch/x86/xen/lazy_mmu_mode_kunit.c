@@ -78,7 +78,7 @@ static void lazy_write(unsigned int i)
 
 static bool lazy_visible(unsigned int i)
 {
-	return pte_present(ptep_get(lazy_ptes[i]));
+	return pte_present(ptep_get_lockless(lazy_ptes[i]));
 }
 
 /* Write, and tell whether the update waits. */
@@ -114,13 +114,6 @@ static void update_in_a_section_waits_for_its_end(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, visible);
 }
 
-static void update_outside_a_section_is_immediate(struct kunit *test)
-{
-	bool waits = lazy_write_waits(0);
-
-	KUNIT_EXPECT_FALSE(test, waits);
-}
-
 /* What is visible at once takes a hypercall each; what waits is counted. */
 static void section_costs_a_sixteenth_of_the_hypercalls(struct kunit *test)
 {
@@ -154,7 +147,7 @@ static void section_costs_a_sixteenth_of_the_hypercalls(struct kunit *test)
 
 static void inner_disable_makes_updates_visible(struct kunit *test)
 {
-	bool outer_waits, inner_waits, outer_visible, inner_visible;
+	bool outer_waits, inner_waits, outer_visible, inner_visible, waits_again;
 
 	preempt_disable();
 	lazy_mmu_mode_enable();
@@ -164,6 +157,7 @@ static void inner_disable_makes_updates_visible(struct kunit *test)
 	lazy_mmu_mode_disable();
 	outer_visible = lazy_visible(0);
 	inner_visible = lazy_visible(1);
+	waits_again = lazy_write_waits(2);
 	lazy_mmu_mode_disable();
 	preempt_enable();
 
@@ -171,25 +165,13 @@ static void inner_disable_makes_updates_visible(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, inner_waits);
 	KUNIT_EXPECT_TRUE(test, outer_visible);
 	KUNIT_EXPECT_TRUE(test, inner_visible);
-}
-
-static void outer_section_goes_on_after_the_inner_one(struct kunit *test)
-{
-	bool waits;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_disable();
-	waits = lazy_write_waits(0);
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_TRUE(test, waits);
-	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
+	KUNIT_EXPECT_TRUE(test, waits_again);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(2));
 }
 
 static void pause_makes_updates_visible(struct kunit *test)
 {
-	bool waits, visible;
+	bool waits, visible, waits_again;
 
 	preempt_disable();
 	lazy_mmu_mode_enable();
@@ -197,11 +179,14 @@ static void pause_makes_updates_visible(struct kunit *test)
 	lazy_mmu_mode_pause();
 	visible = lazy_visible(0);
 	lazy_mmu_mode_resume();
+	waits_again = lazy_write_waits(1);
 	lazy_mmu_mode_disable();
 	preempt_enable();
 
 	KUNIT_EXPECT_TRUE(test, waits);
 	KUNIT_EXPECT_TRUE(test, visible);
+	KUNIT_EXPECT_TRUE(test, waits_again);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(1));
 }
 
 static void update_in_a_pause_is_immediate(struct kunit *test)
@@ -223,20 +208,6 @@ static void update_in_a_pause_is_immediate(struct kunit *test)
 	lazy_mmu_mode_disable();
 
 	KUNIT_EXPECT_EQ(test, nr_waiting, 0);
-}
-
-static void updates_wait_again_after_a_pause(struct kunit *test)
-{
-	bool waits;
-
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_pause();
-	lazy_mmu_mode_resume();
-	waits = lazy_write_waits(0);
-	lazy_mmu_mode_disable();
-
-	KUNIT_EXPECT_TRUE(test, waits);
-	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
 }
 
 static void updates_wait_with_bottom_halves_disabled(struct kunit *test)
@@ -419,7 +390,7 @@ static void lazy_interrupt_fn(struct lazy_irq *irq)
 	seen->waits = lazy_write_waits(1);
 }
 
-static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
+static void interrupt_updates_apart_from_the_section(struct kunit *test)
 {
 	const struct lazy_irq_param *param = test->param_value;
 	struct lazy_interrupt *seen = kunit_kzalloc(test, sizeof(*seen), GFP_KERNEL);
@@ -440,18 +411,7 @@ static struct lazy_interrupt *lazy_interrupt_section(struct kunit *test)
 	}
 	KUNIT_ASSERT_TRUE_MSG(test, lazy_irq_hit(&seen->irq), "no interrupt hit the section");
 
-	return seen;
-}
-
-static void update_in_an_interrupt_is_immediate(struct kunit *test)
-{
-	KUNIT_EXPECT_FALSE(test, lazy_interrupt_section(test)->waits);
-}
-
-static void interrupt_loses_no_update(struct kunit *test)
-{
-	struct lazy_interrupt *seen = lazy_interrupt_section(test);
-
+	KUNIT_EXPECT_FALSE(test, seen->waits);
 	KUNIT_EXPECT_TRUE(test, seen->waits_before);
 	KUNIT_EXPECT_TRUE(test, seen->waits_again);
 	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
@@ -464,10 +424,9 @@ static void interrupt_loses_no_update(struct kunit *test)
 struct lazy_peer {
 	struct lazy_thread thread;
 	bool waits;
+	bool waited_no_longer;
 	bool waits_again;
 	bool visible;
-	int first_cpu;
-	int last_cpu;
 	u16 first_es;
 	u16 last_es;
 };
@@ -477,11 +436,9 @@ static int lazy_peer_fn(void *data)
 	struct lazy_peer *peer = data;
 
 	lazy_mmu_mode_enable();
-	peer->first_cpu = raw_smp_processor_id();
 	peer->waits = lazy_write_waits(0);
-	complete(&peer->thread.is_in);
-	lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
-	peer->last_cpu = raw_smp_processor_id();
+	lazy_thread_wait(&peer->thread);
+	peer->waited_no_longer = lazy_visible(0);
 	peer->waits_again = lazy_write_waits(1);
 	lazy_mmu_mode_disable();
 	peer->visible = lazy_visible(1);
@@ -525,8 +482,7 @@ static int lazy_tls_peer_fn(void *data)
 	preempt_enable();
 
 	lazy_mmu_mode_enable();
-	complete(&peer->thread.is_in);
-	lazy_spin_until_done(&peer->thread.go_on, 10 * MSEC_PER_SEC);
+	lazy_thread_wait(&peer->thread);
 	savesegment(es, peer->last_es);
 	lazy_mmu_mode_disable();
 
@@ -545,24 +501,11 @@ static int lazy_dying_peer_fn(void *data)
 	lazy_die(&peer->thread);
 }
 
-static struct lazy_peer *lazy_start_peer(struct kunit *test, int (*fn)(void *), int cpu)
-{
-	struct lazy_peer *peer = kunit_kzalloc(test, sizeof(*peer), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, peer);
-	lazy_start_thread(test, &peer->thread, fn, peer, cpu);
-
-	return peer;
-}
-
-/* A real-time task on the same CPU only gets there by preempting the section. */
+/* Returns what has got visible to the task that preempts. */
 static struct lazy_peer *lazy_preempt(struct kunit *test, int (*fn)(void *), bool *visible)
 {
-	struct lazy_peer *peer;
+	struct lazy_peer *peer = lazy_preempt_thread(test, sizeof(*peer), fn);
 
-	lazy_skip_unless_preemptible(test);
-	sched_set_fifo(current);
-	peer = lazy_start_peer(test, fn, lazy_stay_here());
 	*visible = lazy_visible(0);
 	lazy_stop_thread(&peer->thread);
 
@@ -578,15 +521,6 @@ static void preempted_section_delays_no_update(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, peer->waits);
 	KUNIT_EXPECT_TRUE(test, visible);
-}
-
-static void preempted_section_batches_again(struct kunit *test)
-{
-	struct lazy_peer *peer;
-	bool visible;
-
-	peer = lazy_preempt(test, lazy_peer_fn, &visible);
-
 	KUNIT_EXPECT_TRUE(test, peer->waits_again);
 	KUNIT_EXPECT_TRUE(test, peer->visible);
 }
@@ -637,12 +571,9 @@ static void preemption_before_the_final_flush_delays_no_update(struct kunit *tes
 /* The mode of the task that preempts is its own. */
 static void section_that_preempts_batches(struct kunit *test)
 {
+	struct lazy_peer *peer = lazy_preempt_thread(test, sizeof(*peer), lazy_peer_fn);
 	bool outside, inside, after;
-	struct lazy_peer *peer;
 
-	lazy_skip_unless_preemptible(test);
-	sched_set_fifo(current);
-	peer = lazy_start_peer(test, lazy_peer_fn, lazy_stay_here());
 	outside = lazy_write_waits(2);
 	lazy_mmu_mode_enable();
 	inside = lazy_write_waits(3);
@@ -655,44 +586,12 @@ static void section_that_preempts_batches(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, after);
 }
 
-static struct lazy_peer *lazy_migrate(struct kunit *test, bool *visible)
-{
-	int this_cpu = lazy_stay_here(), other_cpu = lazy_other_cpu(this_cpu);
-	struct lazy_peer *peer;
-
-	if (this_cpu == other_cpu)
-		kunit_skip(test, "needs two CPUs");
-	lazy_skip_unless_preemptible(test);
-
-	peer = lazy_start_peer(test, lazy_peer_fn, other_cpu);
-	set_cpus_allowed_ptr(peer->thread.task, cpumask_of(this_cpu));
-	*visible = lazy_visible(0);
-	lazy_stop_thread(&peer->thread);
-
-	KUNIT_ASSERT_EQ(test, peer->first_cpu, other_cpu);
-	KUNIT_ASSERT_EQ(test, peer->last_cpu, this_cpu);
-
-	return peer;
-}
-
 static void migrated_section_delays_no_update(struct kunit *test)
 {
-	struct lazy_peer *peer;
-	bool visible;
-
-	peer = lazy_migrate(test, &visible);
+	struct lazy_peer *peer = lazy_migrate_thread(test, sizeof(*peer), lazy_peer_fn);
 
 	KUNIT_EXPECT_TRUE(test, peer->waits);
-	KUNIT_EXPECT_TRUE(test, visible);
-}
-
-static void migrated_section_batches_again(struct kunit *test)
-{
-	struct lazy_peer *peer;
-	bool visible;
-
-	peer = lazy_migrate(test, &visible);
-
+	KUNIT_EXPECT_TRUE(test, peer->waited_no_longer);
 	KUNIT_EXPECT_TRUE(test, peer->waits_again);
 	KUNIT_EXPECT_TRUE(test, peer->visible);
 }
@@ -716,21 +615,17 @@ static int lazy_child_fn(void *data)
 	lazy_child_exit(&child->done);
 }
 
-static void lazy_expect_child(struct kunit *test, bool fork_in_a_pause)
+static void task_forked_in_a_pause_batches(struct kunit *test)
 {
 	struct lazy_child *child = kunit_kzalloc(test, sizeof(*child), GFP_KERNEL);
 	pid_t pid;
 
 	KUNIT_ASSERT_NOT_NULL(test, child);
-	if (fork_in_a_pause) {
-		lazy_mmu_mode_enable();
-		lazy_mmu_mode_pause();
-	}
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_pause();
 	pid = lazy_fork_child(lazy_child_fn, child, &child->done);
-	if (fork_in_a_pause) {
-		lazy_mmu_mode_resume();
-		lazy_mmu_mode_disable();
-	}
+	lazy_mmu_mode_resume();
+	lazy_mmu_mode_disable();
 
 	KUNIT_ASSERT_GT(test, pid, 0);
 	KUNIT_EXPECT_FALSE(test, child->outside);
@@ -738,39 +633,23 @@ static void lazy_expect_child(struct kunit *test, bool fork_in_a_pause)
 	KUNIT_EXPECT_TRUE(test, child->visible);
 }
 
-static void forked_task_batches(struct kunit *test)
-{
-	lazy_expect_child(test, false);
-}
-
-static void task_forked_in_a_pause_batches(struct kunit *test)
-{
-	lazy_expect_child(test, true);
-}
-
 static void dying_task_leaves_no_update_behind(struct kunit *test)
 {
-	struct lazy_peer *peer;
-	bool visible;
+	struct lazy_peer *peer = lazy_start_thread(test, sizeof(*peer), lazy_dying_peer_fn,
+						   raw_smp_processor_id());
 
-	peer = lazy_start_peer(test, lazy_dying_peer_fn, raw_smp_processor_id());
-	kthread_stop(peer->thread.task);
-	visible = lazy_visible(0);
-	put_task_struct(peer->thread.task);
+	lazy_stop_thread(&peer->thread);
 
 	KUNIT_EXPECT_TRUE(test, peer->waits);
-	KUNIT_EXPECT_TRUE(test, visible);
+	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
 }
 
 static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(update_in_a_section_waits_for_its_end),
-	KUNIT_CASE(update_outside_a_section_is_immediate),
 	KUNIT_CASE(section_costs_a_sixteenth_of_the_hypercalls),
 	KUNIT_CASE(inner_disable_makes_updates_visible),
-	KUNIT_CASE(outer_section_goes_on_after_the_inner_one),
 	KUNIT_CASE(pause_makes_updates_visible),
 	KUNIT_CASE(update_in_a_pause_is_immediate),
-	KUNIT_CASE(updates_wait_again_after_a_pause),
 	KUNIT_CASE(updates_wait_with_bottom_halves_disabled),
 	KUNIT_CASE(kfence_protects_at_once_in_a_section),
 
@@ -778,18 +657,14 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(refused_update_keeps_the_order),
 	KUNIT_CASE(ioremap_maps_what_xen_permits),
 
-	KUNIT_CASE_PARAM(update_in_an_interrupt_is_immediate, lazy_irq_gen_params),
-	KUNIT_CASE_PARAM(interrupt_loses_no_update, lazy_irq_gen_params),
+	KUNIT_CASE_PARAM(interrupt_updates_apart_from_the_section, lazy_irq_gen_params),
 
 	KUNIT_CASE(preempted_section_delays_no_update),
-	KUNIT_CASE(preempted_section_batches_again),
 	KUNIT_CASE(preempted_section_keeps_its_segments),
 	KUNIT_CASE(update_in_a_context_switch_is_immediate),
 	KUNIT_CASE(preemption_before_the_final_flush_delays_no_update),
 	KUNIT_CASE(section_that_preempts_batches),
 	KUNIT_CASE(migrated_section_delays_no_update),
-	KUNIT_CASE(migrated_section_batches_again),
-	KUNIT_CASE(forked_task_batches),
 	KUNIT_CASE(task_forked_in_a_pause_batches),
 	KUNIT_CASE(dying_task_leaves_no_update_behind),
 	{}
