@@ -15,6 +15,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/uaccess.h>
@@ -29,6 +30,8 @@ static struct mm_struct *lazy_mm;
 static struct vm_area_struct *lazy_vma;
 static unsigned long lazy_addr;
 static pte_t *lazy_ptes;
+/* Some architectures look whether it is held when an entry is updated. */
+static spinlock_t *lazy_ptl;
 
 static unsigned long lazy_addr_of(unsigned int i)
 {
@@ -59,10 +62,12 @@ static void lazy_expect_read(struct kunit *test, const char *writer, const char 
 
 static void read_of_a_written_entry_is_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_open();
 	lazy_write(1);
 	lazy_read(1);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write", "lazy_open");
 	KUNIT_EXPECT_TRUE(test, lazy_reports[0].is_open);
@@ -72,24 +77,28 @@ static void read_of_a_written_entry_is_reported(struct kunit *test)
 
 static void read_without_bottom_halves_is_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_open();
 	local_bh_disable();
 	lazy_write(1);
 	lazy_read(1);
 	local_bh_enable();
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write", "lazy_open");
 }
 
 static void read_in_a_nested_section_is_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_open();
 	lazy_read(1);
 	lazy_mmu_mode_disable();
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write", "lazy_open");
 	lazy_expect_counts(test, 2, 0);
@@ -97,24 +106,28 @@ static void read_in_a_nested_section_is_reported(struct kunit *test)
 
 static void read_after_a_pause_of_what_was_written_since_is_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_open();
 	lazy_mmu_mode_pause();
 	lazy_mmu_mode_resume();
 	lazy_write(1);
 	lazy_read(1);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write", "lazy_open");
 }
 
 static void read_of_an_entry_written_twice_is_reported_once(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_open();
 	lazy_write(1);
 	lazy_write_again(1);
 	lazy_read(1);
 	lazy_read(1);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write_again", "lazy_open");
 }
@@ -122,11 +135,13 @@ static void read_of_an_entry_written_twice_is_reported_once(struct kunit *test)
 /* Unlike what leaves the counts of a task in disorder. */
 static void misuse_after_a_read_is_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_read(1);
 	lazy_mmu_mode_disable();
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 2);
 	KUNIT_EXPECT_EQ(test, lazy_reports[1].misuse, LAZY_MMU_DISABLE_WITHOUT_ENABLE);
@@ -144,10 +159,12 @@ static void every_entry_of_a_range_is_reported(struct kunit *test)
 		bool is_in_range = i > 1 && i < 9;
 
 		lazy_nr_reports = 0;
+		spin_lock(lazy_ptl);
 		lazy_open();
 		lazy_write_range(2, 7);
 		lazy_read(i);
 		lazy_mmu_mode_disable();
+		spin_unlock(lazy_ptl);
 
 		KUNIT_EXPECT_EQ_MSG(test, lazy_nr_reports, is_in_range, "entry %u", i);
 	}
@@ -155,12 +172,14 @@ static void every_entry_of_a_range_is_reported(struct kunit *test)
 
 static void loops_over_a_table_are_reported_once(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_open();
 	for (unsigned int i = 1; i < LAZY_ENTRIES; i++)
 		lazy_write(i);
 	for (unsigned int i = 1; i < LAZY_ENTRIES; i++)
 		lazy_read(i);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write", "lazy_open");
 }
@@ -168,11 +187,13 @@ static void loops_over_a_table_are_reported_once(struct kunit *test)
 /* Two loops at a time, as in fork(). */
 static void interleaved_writes_are_told_apart(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_open();
 	lazy_write(1);
 	lazy_write_again(2);
 	lazy_read(2);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_read(test, "lazy_write_again", "lazy_open");
 }
@@ -188,11 +209,13 @@ static void every_remembered_range_is_reported(struct kunit *test)
 {
 	static_assert(2 * LAZY_MMU_CHECK_WRITTEN + 2 < LAZY_ENTRIES);
 
+	spin_lock(lazy_ptl);
 	lazy_open();
 	lazy_write_scattered(LAZY_MMU_CHECK_WRITTEN);
 	for (unsigned int i = 0; i < LAZY_MMU_CHECK_WRITTEN; i++)
 		lazy_read(1 + 2 * i);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	KUNIT_EXPECT_EQ(test, lazy_nr_reports, LAZY_MMU_CHECK_WRITTEN);
 }
@@ -201,6 +224,7 @@ static void oldest_range_is_forgotten_for_a_new_one(struct kunit *test)
 {
 	unsigned int nr_oldest;
 
+	spin_lock(lazy_ptl);
 	lazy_open();
 	lazy_write_scattered(LAZY_MMU_CHECK_WRITTEN + 1);
 	lazy_read(1);
@@ -208,6 +232,7 @@ static void oldest_range_is_forgotten_for_a_new_one(struct kunit *test)
 	for (unsigned int i = 1; i <= LAZY_MMU_CHECK_WRITTEN; i++)
 		lazy_read(1 + 2 * i);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	KUNIT_EXPECT_EQ(test, nr_oldest, 0);
 	KUNIT_EXPECT_EQ(test, lazy_nr_reports, LAZY_MMU_CHECK_WRITTEN);
@@ -215,29 +240,34 @@ static void oldest_range_is_forgotten_for_a_new_one(struct kunit *test)
 
 static void read_of_other_entries_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(2);
 	lazy_read(1);
 	lazy_read(3);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
 
 static void read_before_the_write_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	for (unsigned int i = 1; i < LAZY_ENTRIES; i++) {
 		lazy_read(i);
 		lazy_write(i);
 	}
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
 
 static void read_after_a_nested_section_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_mmu_mode_enable();
@@ -246,15 +276,18 @@ static void read_after_a_nested_section_is_not_reported(struct kunit *test)
 	lazy_read(1);
 	lazy_read(2);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
 
 static void read_after_the_section_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 	lazy_read(1);
 
 	lazy_expect_no_report(test);
@@ -262,6 +295,7 @@ static void read_after_the_section_is_not_reported(struct kunit *test)
 
 static void read_in_the_next_section_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_mmu_mode_disable();
@@ -270,12 +304,14 @@ static void read_in_the_next_section_is_not_reported(struct kunit *test)
 	lazy_read(1);
 	lazy_read(2);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
 
 static void read_in_a_pause_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_mmu_mode_pause();
@@ -288,12 +324,14 @@ static void read_in_a_pause_is_not_reported(struct kunit *test)
 	lazy_mmu_mode_disable();
 	lazy_mmu_mode_resume();
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
 
 static void read_after_a_pause_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	lazy_mmu_mode_pause();
@@ -302,16 +340,19 @@ static void read_after_a_pause_is_not_reported(struct kunit *test)
 	lazy_read(1);
 	lazy_read(2);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
 
 static void lockless_read_is_not_reported(struct kunit *test)
 {
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	ptep_get_lockless(lazy_ptes + 1);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
@@ -334,6 +375,7 @@ static void read_in_an_interrupt_is_not_reported(struct kunit *test)
 	lazy_irq_init(test, irq, param->is_soft, lazy_read_and_write_in_an_interrupt);
 
 	for (int i = 0; i < 100 && !lazy_irq_hit(irq); i++) {
+		spin_lock(lazy_ptl);
 		lazy_mmu_mode_enable();
 		lazy_write(1);
 		lazy_irq_start(irq);
@@ -341,6 +383,7 @@ static void read_in_an_interrupt_is_not_reported(struct kunit *test)
 		/* What the interrupt has written did not wait. */
 		lazy_read(2);
 		lazy_mmu_mode_disable();
+		spin_unlock(lazy_ptl);
 	}
 
 	KUNIT_ASSERT_TRUE(test, lazy_irq_hit(irq));
@@ -351,11 +394,13 @@ static int lazy_writer_fn(void *data)
 {
 	struct lazy_thread *thread = data;
 
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	lazy_write(1);
 	complete(&thread->is_in);
 	lazy_spin_until_done(&thread->go_on, 100);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 	return 0;
 }
 
@@ -496,11 +541,13 @@ static void every_write_is_noted(struct kunit *test)
 	const struct lazy_accessor *writer = test->param_value;
 	unsigned int nr_before;
 
+	spin_lock(lazy_ptl);
 	lazy_open();
 	writer->fn(writer->entry);
 	nr_before = lazy_nr_reports;
 	lazy_read(writer->entry);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	KUNIT_EXPECT_EQ(test, nr_before, 0);
 	lazy_expect_report_in(test, LAZY_MMU_READ, "lazy_open", "lazy_read");
@@ -511,6 +558,7 @@ static void every_atomic_update_of_a_written_entry_is_reported(struct kunit *tes
 {
 	const struct lazy_accessor *atomic = test->param_value;
 
+	spin_lock(lazy_ptl);
 	lazy_open();
 	if (atomic->entry)
 		lazy_write(atomic->entry);
@@ -518,6 +566,7 @@ static void every_atomic_update_of_a_written_entry_is_reported(struct kunit *tes
 		lazy_modify_prot(atomic->entry);
 	atomic->fn(atomic->entry);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_report(test, LAZY_MMU_OVERTAKEN, "lazy_open");
 }
@@ -526,10 +575,12 @@ static void read_after_an_atomic_update_is_not_reported(struct kunit *test)
 {
 	const struct lazy_accessor *atomic = test->param_value;
 
+	spin_lock(lazy_ptl);
 	lazy_mmu_mode_enable();
 	atomic->fn(atomic->entry);
 	lazy_read(atomic->entry);
 	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
@@ -580,6 +631,7 @@ static int lazy_mmu_mode_read_init(struct kunit *test)
 	lazy_addr = ALIGN(addr, PMD_SIZE);
 	KUNIT_ASSERT_EQ(test, put_user(0, (u32 __user *)lazy_addr), 0);
 	lazy_ptes = pte_offset_kernel(pmd_off(lazy_mm, lazy_addr), lazy_addr);
+	lazy_ptl = pte_lockptr(lazy_mm, pmd_off(lazy_mm, lazy_addr));
 	mmap_read_lock(lazy_mm);
 	lazy_vma = vma_lookup(lazy_mm, lazy_addr);
 	mmap_read_unlock(lazy_mm);
