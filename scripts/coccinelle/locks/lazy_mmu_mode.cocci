@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /// Find misuse of lazy MMU sections: a way out of a function that leaves a
-/// section open or the mode paused, calls that do not pair up, something that
-/// may sleep inside a section, and direct calls of the hooks of an architecture
-/// from generic code.
+/// section open or the mode paused, calls that do not pair up, and direct calls
+/// of the hooks of an architecture from generic code. In a section, and in a
+/// callback of apply_to_page_range(), find what may sleep, what releases a page
+/// table lock, and reads and atomic updates of an entry that was written there.
 //# False positives come from conditions that depend on each other, such as two
 //# tests of a flag around an enable and a disable. A conditional disable is
 //# taken for right if its condition is the pointer that the same block hands to
 //# pte_unmap_unlock(). Functions of the same file that may sleep are known where
-//# they are called in a section, but not those that these call in turn. KUnit
-//# suites break the rules on purpose and are left out.
+//# they are called in a section, but not those that these call in turn. Page
+//# table locks and pointers to entries are known by their names, and entries are
+//# looked at in one function only. KUnit suites break the rules on purpose and
+//# are left out.
 ///
 // Confidence: Moderate
 // Options: --no-includes --include-headers
@@ -27,7 +30,7 @@ import re
 SLEEPS = re.compile("|".join((
     # the scheduler
     r"might_(sleep|sleep_if|fault)", r"cond_resched(_\w+)?", r"yield",
-    r"(io_)?schedule(_timeout\w*|_hrtimeout\w*)?",
+    r"(io_)?schedule(_timeout\w*|_hrtimeout\w*|_preempt_disabled)?",
     r"(ms|ss|fs)leep\w*", r"usleep_range\w*",
     # locks
     r"(ww_|rt_)?mutex_lock(_\w+)?", r"(percpu_)?down(_read|_write)?",
@@ -53,34 +56,55 @@ SLEEPS = re.compile("|".join((
 )))
 BLOCKING_GFP = re.compile(
     r"GFP_(KERNEL|NOFS|NOIO|USER|HIGHUSER|PGTABLE)(_\w+)?|GFP_TRANSHUGE")
+PTL = re.compile(r"ptl\b|\bpml\b|page_table_lock\b|_lockptr\b")
 
-# Functions of the file at hand that call something that sleeps.
+# Pointers to entries, what may hold back a write of one, and what goes to memory
+# at once.
+ENTRY = re.compile(r"[\w\s.>-]*p(te|md|ud|4d|gd)p?\w*\s*")
+WRITES = re.compile(
+    r"set_(huge_)?p(te|md|ud|4d|gd)(_at|s)?|p(te|md|ud|4d|gd)_clear(_not_present_full)?"
+    r"|ptep_(modify_prot_commit|set_access_flags)|clear_not_present_full_ptes")
+READS = re.compile(
+    r"(huge_)?p(te|md|ud|4d|gd)p_(get|invalidate|(huge_)?(get_and_clear|clear_flush|"
+    r"clear_young|test_and_clear|modify_prot_start|set_wrprotect|set_access_flags))(_\w+)?"
+    r"|(wrprotect|get_and_clear_full|clear_full|clear_young_dirty)_ptes")
+
+# Of the file at hand: functions that call something that sleeps, what does not
+# belong in a section, and where scopes of guards begin and end.
 sleepers = set()
-sleepers_file = None
+hazards = {}
+sections = {}
+pauses = {}
+file = None
+in_org = False
 
 def begin(p):
-    global sleepers_file
+    global file
 
-    if p[0].file != sleepers_file:
-        sleepers_file = p[0].file
-        sleepers.clear()
+    if p[0].file != file:
+        file = p[0].file
+        for known in sleepers, hazards, sections, pauses:
+            known.clear()
+    return True
+
+def place(p):
+    return int(p[0].line), int(p[0].column)
+
+def add_hazard(p, what):
+    hazards[place(p)] = what
     return True
 
 def add_sleeper(p):
     sleepers.add(p[0].current_element)
-    return True
+    return add_hazard(p, "may sleep in")
 
-def sleeps_itself(name):
-    return SLEEPS.fullmatch(name) is not None
+def add_scope(kind, p, end):
+    scopes = sections if kind == "lazy_mmu_mode" else pauses
+    scopes[place(p)] = min(place(end), scopes.get(place(p), place(end)))
 
-def sleeps(name):
-    return sleeps_itself(name) or name in sleepers
-
-def blocks(name):
-    return BLOCKING_GFP.fullmatch(name) is not None
-
-def is_test(p):
-    return p[0].file.endswith(("_kunit.c", "_kunit.h"))
+def is_hazard(p):
+    return place(p) in hazards and not any(
+        start < place(p) < end for start, end in pauses.items())
 
 # Hooks are for architectures, and for the helpers.
 HELPERS = ("include/linux/pgtable.h", "mm/lazy_mmu.c", "mm/debug_lazy_mmu.c")
@@ -89,24 +113,35 @@ def may_call_hooks(p):
     path = os.path.relpath(p[0].file, os.environ.get("srctree", "."))
     return path.startswith("arch/") or path in HELPERS
 
-# A guard's section ends with the innermost block around it.
-guard_end = {}
+def say(p, msg, other=None):
+    if p[0].file.endswith(("_kunit.c", "_kunit.h")):
+        return
+    if other:
+        msg += " of line " + other[0].line
+    if not in_org:
+        coccilib.report.print_report(p[0], msg)
+        return
+    cocci.print_main(msg, p)
+    if other:
+        cocci.print_secs("see", other)
 
-def place(p):
-    return p[0].file, int(p[0].line), int(p[0].column)
+# Each is said once, and not of a section that a guard has ended before.
+def say_hazard(p, section):
+    if place(p) in hazards and all(
+            place(p) < end for start, end in sections.items()
+            if start <= place(section) < end):
+        say(p, "ERROR: %s the lazy MMU section" % hazards.pop(place(p)), section)
 
-def guard_in_block(guard, end):
-    key = place(guard)
-    guard_end[key] = min(place(end), guard_end.get(key, place(end)))
+@initialize:python depends on org@
+@@
 
-def is_guarded(guard, p):
-    return place(p) < guard_end.get(place(guard), place(guard))
+in_org = True
 
 // ----------------------------------------------------------------------
 // Hooks
 
 @hook@
-position p : script:python() { not may_call_hooks(p) and not is_test(p) };
+position p : script:python() { not may_call_hooks(p) };
 @@
 
 (
@@ -117,21 +152,40 @@ position p : script:python() { not may_call_hooks(p) and not is_test(p) };
  arch_flush_lazy_mmu_mode@p()
 )
 
-@script:python depends on org@
+@script:python@
 p << hook.p;
 @@
 
-cocci.print_main("lazy MMU hook",p)
-
-@script:python depends on report@
-p << hook.p;
-@@
-
-msg = "ERROR: direct call of a lazy MMU hook, use lazy_mmu_mode_*()"
-coccilib.report.print_report(p[0], msg)
+say(p, "ERROR: direct call of a lazy MMU hook, use lazy_mmu_mode_*()")
 
 // ----------------------------------------------------------------------
 // Ways out
+
+@left_open exists@
+position p1, p2;
+expression E;
+@@
+
+(
+ lazy_mmu_mode_enable@p1();
+ ... when != lazy_mmu_mode_disable()
+     when != if (E) { ... lazy_mmu_mode_disable(); ... pte_unmap_unlock(E, ...); ... }
+ return@p2 ...;
+|
+ lazy_mmu_mode_pause@p1();
+ ... when != lazy_mmu_mode_resume()
+ return@p2 ...;
+)
+
+@script:python@
+p1 << left_open.p1;
+p2 << left_open.p2;
+@@
+
+say(p2, "ERROR: not closed on the way out: the lazy MMU section or pause", p1)
+
+// ----------------------------------------------------------------------
+// Pairs
 
 @pte_mapped@
 expression E;
@@ -140,115 +194,33 @@ position p;
 
  if (E) { ... lazy_mmu_mode_disable@p(); ... pte_unmap_unlock(E, ...); ... }
 
-@open_at_return exists@
-position p1 : script:python() { not is_test(p1) };
-position p2;
-expression E;
-@@
-
- lazy_mmu_mode_enable@p1();
- ... when != lazy_mmu_mode_disable()
-     when != if (E) { ... lazy_mmu_mode_disable(); ... pte_unmap_unlock(E, ...); ... }
- return@p2 ...;
-
-@script:python depends on org@
-p1 << open_at_return.p1;
-p2 << open_at_return.p2;
-@@
-
-cocci.print_main("enable",p1)
-cocci.print_secs("return",p2)
-
-@script:python depends on report@
-p1 << open_at_return.p1;
-p2 << open_at_return.p2;
-@@
-
-msg = "ERROR: lazy MMU section opened on line %s is not closed" % (p1[0].line)
-coccilib.report.print_report(p2[0], msg)
-
-@paused_at_return exists@
-position p1 : script:python() { not is_test(p1) };
-position p2;
-@@
-
- lazy_mmu_mode_pause@p1();
- ... when != lazy_mmu_mode_resume()
- return@p2 ...;
-
-@script:python depends on org@
-p1 << paused_at_return.p1;
-p2 << paused_at_return.p2;
-@@
-
-cocci.print_main("pause",p1)
-cocci.print_secs("return",p2)
-
-@script:python depends on report@
-p1 << paused_at_return.p1;
-p2 << paused_at_return.p2;
-@@
-
-msg = "ERROR: lazy MMU mode paused on line %s is not resumed" % (p1[0].line)
-coccilib.report.print_report(p2[0], msg)
-
-// ----------------------------------------------------------------------
-// Pairs
-
 @not_open exists@
 identifier fn;
-position p1 : script:python() { not is_test(p1) };
-position p2 != pte_mapped.p;
+position p != pte_mapped.p;
 @@
 
- fn@p1(...) {
+ fn(...) {
+(
  ... when != lazy_mmu_mode_enable()
- lazy_mmu_mode_disable@p2();
- ... when any
- }
-
-@script:python depends on org@
-p2 << not_open.p2;
-@@
-
-cocci.print_main("disable without enable",p2)
-
-@script:python depends on report@
-p2 << not_open.p2;
-@@
-
-msg = "ERROR: lazy MMU section is closed, but not opened on every path to here"
-coccilib.report.print_report(p2[0], msg)
-
-@not_paused exists@
-identifier fn;
-position p1 : script:python() { not is_test(p1) };
-position p2;
-@@
-
- fn@p1(...) {
+ lazy_mmu_mode_disable@p();
+|
  ... when != lazy_mmu_mode_pause()
- lazy_mmu_mode_resume@p2();
+ lazy_mmu_mode_resume@p();
+)
  ... when any
  }
 
-@script:python depends on org@
-p2 << not_paused.p2;
+@script:python@
+p << not_open.p;
 @@
 
-cocci.print_main("resume without pause",p2)
-
-@script:python depends on report@
-p2 << not_paused.p2;
-@@
-
-msg = "ERROR: lazy MMU mode is resumed, but not paused on every path to here"
-coccilib.report.print_report(p2[0], msg)
+say(p, "ERROR: not opened on every path to here: the lazy MMU section or pause")
 
 // Nesting is for callers that do not know of each other. Twice the same in one
-// function is a forgotten counterpart, for instance where a loop starts over.
-@again exists@
-position p1 : script:python() { not is_test(p1) };
+// function is a forgotten counterpart, for instance where a loop starts over, and
+// sections and pauses do not overlap.
+@unpaired exists@
+position p1;
 position p2 != pte_mapped.p;
 @@
 
@@ -268,30 +240,7 @@ position p2 != pte_mapped.p;
  lazy_mmu_mode_resume@p1();
  ... when != lazy_mmu_mode_pause()
  lazy_mmu_mode_resume@p2();
-)
-
-@script:python depends on org@
-p1 << again.p1;
-p2 << again.p2;
-@@
-
-cocci.print_main("first call",p1)
-cocci.print_secs("second call",p2)
-
-@script:python depends on report@
-p1 << again.p1;
-p2 << again.p2;
-@@
-
-msg = "WARNING: preceding lazy MMU call on line %s has no counterpart before this one" % (p1[0].line)
-coccilib.report.print_report(p2[0], msg)
-
-@overlap exists@
-position p1 : script:python() { not is_test(p1) };
-position p2;
-@@
-
-(
+|
  lazy_mmu_mode_enable@p1();
  ... when != lazy_mmu_mode_disable()
      when != lazy_mmu_mode_pause()
@@ -303,54 +252,62 @@ position p2;
  lazy_mmu_mode_disable@p2();
 )
 
-@script:python depends on org@
-p1 << overlap.p1;
-p2 << overlap.p2;
+@script:python@
+p1 << unpaired.p1;
+p2 << unpaired.p2;
 @@
 
-cocci.print_main("beginning",p1)
-cocci.print_secs("end of something else",p2)
-
-@script:python depends on report@
-p1 << overlap.p1;
-p2 << overlap.p2;
-@@
-
-msg = "ERROR: overlap of a lazy MMU section and a pause, beginning on line %s" % (p1[0].line)
-coccilib.report.print_report(p2[0], msg)
+say(p2, "WARNING: no counterpart before this one: the lazy MMU call", p1)
 
 // ----------------------------------------------------------------------
-// Sleeping
+// Sections
 
 @section@
-position p : script:python() { begin(p) and not is_test(p) };
-symbol lazy_mmu_mode;
-iterator name scoped_guard;
-statement S;
+position p : script:python() { begin(p) };
+symbol lazy_mmu_mode, lazy_mmu_mode_pause;
+identifier fn;
+expression E1, E2, E3, E4;
 @@
 
 (
- lazy_mmu_mode_enable@p();
+ lazy_mmu_mode_enable@p()
 |
- lazy_mmu_mode_resume@p();
+ lazy_mmu_mode_resume@p()
 |
- guard(lazy_mmu_mode)@p();
+ lazy_mmu_mode@p
 |
- scoped_guard@p(lazy_mmu_mode) S
+ \(apply_to_page_range@p\|apply_to_existing_page_range@p\)(E1, E2, E3, \(fn\|&fn\), E4)
 )
 
-@pause_scope depends on section exists@
-symbol lazy_mmu_mode_pause;
-position inside;
-identifier f;
+// The scope of a guard is the innermost block around it.
+@scope depends on section exists@
+iterator name scoped_guard;
+identifier kind = {lazy_mmu_mode, lazy_mmu_mode_pause};
+position p, end;
 @@
 
- scoped_guard(lazy_mmu_mode_pause) { <+... f@inside ...+> }
+(
+ { ... when any
+ guard(kind@p)();
+ ... when any
+ }@end
+|
+ scoped_guard(kind@p) { ... when any
+ }@end
+)
+
+@script:python@
+p << scope.p;
+end << scope.end;
+kind << scope.kind;
+@@
+
+add_scope(kind, p, end)
 
 @sleeper depends on section@
 position p : script:python() { add_sleeper(p) };
-identifier f : script:python() { sleeps_itself(f) };
-identifier flag : script:python() { blocks(flag) };
+identifier f : script:python() { bool(SLEEPS.fullmatch(f)) };
+identifier flag : script:python() { bool(BLOCKING_GFP.fullmatch(flag)) };
 @@
 
 (
@@ -359,128 +316,122 @@ identifier flag : script:python() { blocks(flag) };
  flag@p
 )
 
-@sleep exists@
-position section.p;
-position p2 != pause_scope.inside;
-expression E;
-identifier f : script:python() { sleeps(f) };
-identifier flag : script:python() { blocks(flag) };
+@caller depends on sleeper@
+position p : script:python() { add_hazard(p, "may sleep in") };
+identifier f : script:python() { f in sleepers };
 @@
 
+ f@p(...)
+
+@unlock depends on section@
+position p;
+expression lock : script:python() { bool(PTL.search(lock)) };
+symbol spinlock;
+iterator name scoped_guard;
+statement S;
+@@
+
+(
+ pte_unmap_unlock@p(...);
+|
+ spin_unlock@p(lock);
+|
+ guard(spinlock@p)(lock);
+|
+ scoped_guard(spinlock@p, lock) S
+)
+
+// Not as a condition of the position, which would not wait for that of the lock.
+@script:python@
+p << unlock.p;
+@@
+
+add_hazard(p, "a page table lock is not held throughout")
+
+@reread depends on section exists@
+expression P : script:python() { bool(ENTRY.fullmatch(P)) };
+identifier write : script:python() { bool(WRITES.fullmatch(write)) };
+identifier read : script:python() { bool(READS.fullmatch(read)) };
+assignment operator op;
+expression E;
+iterator name scoped_guard;
+statement S;
+position p;
+@@
+
+ write(..., P, ...)
+ ... when any
+     when != P op E
+     when != \(P++\|P--\|++P\|--P\)
+     when != \(lazy_mmu_mode_enable\|lazy_mmu_mode_disable\)()
+     when != \(lazy_mmu_mode_pause\|lazy_mmu_mode_resume\|arch_flush_lazy_mmu_mode\)()
+     when != guard(\(lazy_mmu_mode\|lazy_mmu_mode_pause\))();
+     when != scoped_guard(\(lazy_mmu_mode\|lazy_mmu_mode_pause\)) S
+(
+ read(..., P@p, ...)
+|
+ *P@p
+)
+
+@script:python@
+p << reread.p;
+@@
+
+add_hazard(p, "an entry is read or updated atomically behind a write in")
+
+@in_section exists@
+position section.p;
+position q : script:python() { is_hazard(q) };
+identifier i;
+expression E;
+@@
+
+(
 (
  lazy_mmu_mode_enable@p();
 |
  lazy_mmu_mode_resume@p();
-)
- ... when != lazy_mmu_mode_disable()
-     when != lazy_mmu_mode_pause()
-     when != guard(lazy_mmu_mode_pause)();
-     when != if (E) { ... lazy_mmu_mode_disable(); ... pte_unmap_unlock(E, ...); ... }
-(
- f@p2(...)
 |
- flag@p2
+ guard(lazy_mmu_mode@p)();
 )
-
-@script:python depends on org@
-p1 << section.p;
-p2 << sleep.p2;
-@@
-
-cocci.print_main("section",p1)
-cocci.print_secs("may sleep",p2)
-
-@script:python depends on report@
-p1 << section.p;
-p2 << sleep.p2;
-@@
-
-msg = "ERROR: may sleep in the lazy MMU section opened or resumed on line %s" % (p1[0].line)
-coccilib.report.print_report(p2[0], msg)
-
-// ----------------------------------------------------------------------
-// Sleeping, with cleanup.h
-
-@guard_block depends on section exists@
-position section.p;
-position e;
-@@
-
- { ... when any
- guard(lazy_mmu_mode)@p();
  ... when any
- }@e
+     when != lazy_mmu_mode_disable()
+     when != lazy_mmu_mode_pause()
+     when != if (E) { ... lazy_mmu_mode_disable(); ... pte_unmap_unlock(E, ...); ... }
+ i@q
+|
+ scoped_guard(lazy_mmu_mode@p) {
+ ... when any
+     when != lazy_mmu_mode_pause()
+ i@q
+ ... when any
+ }
+)
 
 @script:python@
 p << section.p;
-e << guard_block.e;
+q << in_section.q;
 @@
 
-guard_in_block(p, e)
+say_hazard(q, p)
 
-@guard_sleep exists@
-position section.p;
-position p2;
-identifier f : script:python() { sleeps(f) };
-identifier flag : script:python() { blocks(flag) };
+// A callback is called in the section of who applies it.
+@in_callback depends on section exists@
+identifier section.fn;
+position q : script:python() { is_hazard(q) };
+identifier i;
 @@
 
- guard(lazy_mmu_mode)@p();
- ... when != lazy_mmu_mode_pause()
-     when != guard(lazy_mmu_mode_pause)();
-(
- f@p2(...)
-|
- flag@p2
-)
-
-@script:python depends on org@
-p1 << section.p;
-p2 << guard_sleep.p2;
-@@
-
-if is_guarded(p1, p2):
-    cocci.print_main("guard",p1)
-    cocci.print_secs("may sleep",p2)
-
-@script:python depends on report@
-p1 << section.p;
-p2 << guard_sleep.p2;
-@@
-
-if is_guarded(p1, p2):
-    msg = "ERROR: may sleep in the lazy MMU section of the guard on line %s" % (p1[0].line)
-    coccilib.report.print_report(p2[0], msg)
-
-@scoped_sleep exists@
-position section.p;
-position p2 != pause_scope.inside;
-identifier f : script:python() { sleeps(f) };
-identifier flag : script:python() { blocks(flag) };
-@@
-
- scoped_guard@p(lazy_mmu_mode) {
- <+...
-(
- f@p2(...)
-|
- flag@p2
-)
- ...+>
+ fn(...) {
+ ... when any
+     when != lazy_mmu_mode_pause()
+ i@q
+ ... when any
  }
 
-@script:python depends on org@
-p1 << section.p;
-p2 << scoped_sleep.p2;
+@script:python@
+p << section.p;
+q << in_callback.q;
 @@
 
-cocci.print_main("scoped_guard",p1)
-cocci.print_secs("may sleep",p2)
-
-@script:python depends on report@
-p1 << section.p;
-p2 << scoped_sleep.p2;
-@@
-
-msg = "ERROR: may sleep in the lazy MMU section of the scoped_guard on line %s" % (p1[0].line)
-coccilib.report.print_report(p2[0], msg)
+say_hazard(q, p)
