@@ -139,7 +139,7 @@ lint_coccinelle() {
 	cp "$faults/mm.c" "$faults/mm_kunit.c"
 	sed -n '/hook(void)/,/^}/p' "$faults/mm.c" >"$faults/arch/hook.c"
 	{
-		diff <(sed -n 's,.*// ,,; T; =; p' "$faults/mm.c" | paste -d: - - |
+		diff <(sed -n 's,..*// ,,; T; =; p' "$faults/mm.c" | paste -d: - - |
 			sed 's,^,./mm.c:,' | sort) \
 			<(cd "$faults" && coccinelle . |
 				sed -E 's/:[0-9-]+: [A-Z]+: ([^ ]+ [^ ]+).*/:\1/' | sort) || :

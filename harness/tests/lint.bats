@@ -76,7 +76,7 @@ setup() {
 		for last; do :; done
 		if [ "$last" = . ]; then
 			cat "$FAKE/loud" 2>/dev/null
-			[ -e "$FAKE/silent" ] || grep -n '// ' mm.c |
+			[ -e "$FAKE/silent" ] || grep -n '.// ' mm.c |
 				sed 's,^\([0-9]*\):.*// ,./mm.c:\1:2-3: ERROR: ,; s/$/ a section/'
 			return 0
 		fi

@@ -60,12 +60,12 @@ PTL = re.compile(r"ptl\b|\bpml\b|page_table_lock\b|_lockptr\b")
 
 # Pointers to entries, what may hold back a write of one, and what goes to memory
 # at once.
-ENTRY = re.compile(r"[\w\s.>-]*p(te|md|ud|4d|gd)p?\w*\s*")
+ENTRY = re.compile(r"[\w\s.>-]*(pte|pmd|pud|p4d|pgd)p?\w*\s*")
 WRITES = re.compile(
-    r"set_(huge_)?p(te|md|ud|4d|gd)(_at|s)?|p(te|md|ud|4d|gd)_clear(_not_present_full)?"
+    r"set_(huge_)?(pte|pmd|pud|p4d|pgd)(_at|s)?|(pte|pmd|pud|p4d|pgd)_clear(_not_present_full)?"
     r"|ptep_(modify_prot_commit|set_access_flags)|clear_not_present_full_ptes")
 READS = re.compile(
-    r"(huge_)?p(te|md|ud|4d|gd)p_(get|invalidate|(huge_)?(get_and_clear|clear_flush|"
+    r"(huge_)?(pte|pmd|pud|p4d|pgd)p_(get|invalidate|(huge_)?(get_and_clear|clear_flush|"
     r"clear_young|test_and_clear|modify_prot_start|set_wrprotect|set_access_flags))(_\w+)?"
     r"|(wrprotect|get_and_clear_full|clear_full|clear_young_dirty)_ptes")
 
