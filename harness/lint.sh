@@ -146,8 +146,9 @@ lint_coccinelle() {
 	} | sed -n '/^[<>]/p' | report "coccinelle finds faults"
 }
 
-# Compiles what the series touches with W=1 and runs sparse on it, then the
-# same commands on the base's sources with the same generated headers.
+# Compiles what the series touches with W=1, which includes kernel-doc, and runs
+# sparse on it, then the same commands on the base's sources with the same generated
+# headers.
 lint_kernel() {
 	local objects log=$LOG.lint name="W=1 and sparse, ${P[Kernel]}" check=2
 
@@ -174,8 +175,7 @@ lint_kernel() {
 		return
 	fi
 	tar -xf "$TMP/objects.tar" -C "$OUT"
-	grep -E "^  (${P[Cross]})?(gcc|sparse) .* $TREE/[^ ]*\.c( |\$)" "$log" |
-		grep -E -e '-D__KERNEL__' |
+	grep -E "^  ((${P[Cross]})?(gcc|sparse) (.* )?-D__KERNEL__|$TREE/scripts/kernel-doc) (.* )?$TREE/[^ ]*\.c( |\$)" "$log" |
 		sed -E "s, ; .*,,; s, -Wp\,-MMD\,[^ ]*,,; s, -o [^ ]*\.[os] , -o /dev/null ,
 			s,$TREE/,$OLD/,g" >"$TMP/commands"
 	# One print a command, so that parallel ones do not mix.

@@ -13,6 +13,7 @@
  * One bug is one report: what is wrong is made good, as far as that is known, and
  * what else the task does wrong for a while is made good silently.
  */
+#include <kunit/test-bug.h>
 #include <kunit/visibility.h>
 
 #include <linux/export.h>
@@ -59,21 +60,18 @@ static unsigned int lazy_mmu_nr_reported __section(".data..once");
 
 static DEFINE_RAW_SPINLOCK(lazy_mmu_report_lock);
 
-#if IS_ENABLED(CONFIG_KUNIT)
 struct kunit *lazy_mmu_report_test;
 void (*lazy_mmu_report_stub)(const struct lazy_mmu_report *report);
-#endif
 
 /* Not a static stub of KUnit, which takes a lock that sleeps on PREEMPT_RT. */
 static bool lazy_mmu_is_for_test(const struct lazy_mmu_report *report)
 {
-#if IS_ENABLED(CONFIG_KUNIT)
-	if (current->kunit_test && current->kunit_test == lazy_mmu_report_test) {
-		lazy_mmu_report_stub(report);
-		return true;
-	}
-#endif
-	return false;
+	struct kunit *test = kunit_get_current_test();
+
+	if (!test || test != lazy_mmu_report_test)
+		return false;
+	lazy_mmu_report_stub(report);
+	return true;
 }
 
 /*

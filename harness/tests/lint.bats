@@ -16,7 +16,8 @@ setup_file() {
 		'	mkdir -p $(O)/mm && touch $@ $(O)/mm/memory.o' '.PHONY: FORCE' 'mm/%.o: FORCE' \
 		'	@! grep -q pedantic mm/$*.c' \
 		'	@echo "  $(CROSS_COMPILE)gcc -D__KERNEL__ -o $@ $(CURDIR)/mm/$*.c"' \
-		'	@$(CROSS_COMPILE)gcc -D__KERNEL__ -o /dev/null $(CURDIR)/mm/$*.c' >>"$dir/Makefile"
+		'	@$(CROSS_COMPILE)gcc -D__KERNEL__ -o /dev/null $(CURDIR)/mm/$*.c' \
+		'	@! grep -q documented mm/$*.c || { echo "  $(CURDIR)/scripts/kernel-doc -none   $(CURDIR)/mm/$*.c"; $(CURDIR)/scripts/kernel-doc -none $(CURDIR)/mm/$*.c; }' >>"$dir/Makefile"
 	cat >"$dir/scripts/checkpatch.pl" <<-'END'
 		#!/bin/sh
 		echo "checkpatch $*" >>"$FAKE/calls"
@@ -221,6 +222,13 @@ red() {
 	red "W=1 and sparse, fake" "^mm/memory.c: warning: unused"
 	# The plain objects are back.
 	[ -f "$REPO/build/fake/mm/memory.o" ]
+}
+
+@test "kernel-doc that W=1 checks, which the base fails as well" {
+	echo documented >>"$TREE/mm/memory.c"
+	git -C "$TREE" commit -qa --amend --no-edit
+	works lint
+	grep -q "mm/memory.c:.*not described" "$REPO/build/log/fake.lint"
 }
 
 @test "a kernel that does not build" {

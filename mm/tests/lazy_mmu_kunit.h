@@ -21,6 +21,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
@@ -305,6 +306,25 @@ static inline void *lazy_migrate_thread(struct kunit *test, size_t size, int (*f
 	KUNIT_ASSERT_EQ(test, thread->first_cpu, other_cpu);
 	KUNIT_ASSERT_EQ(test, thread->last_cpu, this_cpu);
 	return thread;
+}
+
+/* In the function that a test names, or another? */
+static inline bool lazy_is_in(unsigned long ip, const char *function)
+{
+	char name[64];
+
+	/* Slow paths are in a part of a function that has this behind its name. */
+	snprintf(name, sizeof(name), "%ps", (void *)ip);
+	*strchrnul(name, '.') = '\0';
+	return !strcmp(name, function);
+}
+
+/* Names, since a function's address may be that of its descriptor. */
+static inline void lazy_expect_ip(struct kunit *test, unsigned long ip, const char *function)
+{
+	if (IS_ENABLED(CONFIG_KALLSYMS))
+		KUNIT_EXPECT_TRUE_MSG(test, lazy_is_in(ip, function), "%pS, not %s",
+				      (void *)ip, function);
 }
 
 static inline void lazy_mmput(void *mm)

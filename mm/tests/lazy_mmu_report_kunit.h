@@ -15,6 +15,8 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 
+#include "lazy_mmu_kunit.h"
+
 /* Tasks that report do so one after the other. */
 static unsigned int lazy_nr_reports;
 static struct lazy_mmu_report lazy_reports[4];
@@ -35,25 +37,6 @@ static noinline __maybe_unused void lazy_open(void)
 static noinline __maybe_unused void lazy_begin_pause(void)
 {
 	lazy_mmu_mode_pause();
-}
-
-/* In the function that a test names, or another? */
-static inline bool lazy_is_in(unsigned long ip, const char *function)
-{
-	char name[64];
-
-	/* Slow paths are in a part of a function that has this behind its name. */
-	snprintf(name, sizeof(name), "%ps", (void *)ip);
-	*strchrnul(name, '.') = '\0';
-	return !strcmp(name, function);
-}
-
-/* Names, since a function's address may be that of its descriptor. */
-static inline void lazy_expect_ip(struct kunit *test, unsigned long ip, const char *function)
-{
-	if (IS_ENABLED(CONFIG_KALLSYMS))
-		KUNIT_EXPECT_TRUE_MSG(test, lazy_is_in(ip, function), "%pS, not %s",
-				      (void *)ip, function);
 }
 
 /* Of all that has happened, this and nothing else was reported. */
