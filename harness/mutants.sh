@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds wrong versions of the series, the mutants, one after the other, and
-# boots each with the tests that must fail on it. A mutant is a patch on top of the
+# Builds wrong versions of the series, the mutants, and boots each with the tests
+# that must fail on it. A mutant is a patch on top of the
 # series, mutants/AREA/NAME.patch, with a header:
 #
 #   Platform: where it is wrong
@@ -23,9 +23,11 @@
 
 MUTANTS=$ROOT/mutants
 HOME_DIR=$BUILD/mutants
-WORK=$HOME_DIR/linux
 RESULTS=$HOME_DIR/results
 SAVED=$TMP/saved
+
+# Lines of "kernel platform AREA/NAME".
+JOBS=$HOME_DIR/jobs
 
 # field NAME: of the header of $patch.
 field() {
@@ -123,34 +125,17 @@ judge() {
 	fi
 }
 
-# What MUTANT selects.
-(cd "$MUTANTS" && printf '%s\n' */*.patch | sed 's/\.patch$//') >"$TMP/mutants"
-mapfile -t patches < <(grep -E "^(.*/)?${MUTANT:-.*}$" "$TMP/mutants" | sed 's/$/.patch/')
-[ ${#patches[@]} -gt 0 ] ||
-	die "unknown MUTANT=$MUTANT; there are: $(one_line <"$TMP/mutants")"
-names=$(chosen mutants)
-for patch in "$MUTANTS"/*/*.patch; do
-	for name in Platform Filter Wrong; do
-		[ "$(field $name)" ] || die "$(named "$patch") has no $name:"
-	done
-	platform "$(field Platform)"
-done
+# worker KERNEL: its mutants, in a work tree of its own.
+worker() {
+	local name mutant content key start verdict when
 
-mkdir -p "$HOME_DIR"
-: >"$TMP/verdicts"
-touch "$RESULTS"
-exec 9>>"$RESULTS"
-flock -n 9 || die "another make mutants is running"
-for name in $names; do
-	(cd "$MUTANTS" && grep -lx "Platform: $name" "${patches[@]}") >"$TMP/patches" || continue
-	platform "$name"
-	configure_tests
+	WORK=$HOME_DIR/linux-$1
 	tree_at "$WORK" lazy-mmu
-	content=$(content lazy-mmu)
 	# Not stdin, which is the terminal's.
-	while read -r mutant <&3; do
-		patch=$MUTANTS/$mutant
-		mutant=${mutant%.patch}
+	while read -r _ name mutant <&3; do
+		platform "$name"
+		content=$(content lazy-mmu)
+		patch=$MUTANTS/$mutant.patch
 		key=$({ echo "$content"; cat "$patch"; } | sha256sum | cut -c-64)
 		start=$SECONDS
 		verdict=$(result "$key")
@@ -165,15 +150,49 @@ for name in $names; do
 		fi
 		printf '%-9s %s: %s, %s%s\n' "${verdict%% *}" "$name" "$mutant" \
 			"$(grep -q ' ' <<<"$verdict" && echo "${verdict#* }, ")" "$when"
-		echo "${verdict%% *} ${mutant%/*}" >>"$TMP/verdicts"
-	done 3<"$TMP/patches"
+	done 3< <(grep "^$1 " "$JOBS")
+}
+
+if [ "${1:-}" = worker ]; then
+	worker "$2"
+	exit
+fi
+# What MUTANT selects.
+(cd "$MUTANTS" && printf '%s\n' */*.patch | sed 's/\.patch$//') >"$TMP/mutants"
+grep -E "^(.*/)?${MUTANT:-.*}$" "$TMP/mutants" >"$TMP/selected" ||
+	die "unknown MUTANT=$MUTANT; there are: $(one_line <"$TMP/mutants")"
+names=$(chosen mutants)
+for patch in "$MUTANTS"/*/*.patch; do
+	for name in Platform Filter Wrong; do
+		[ "$(field $name)" ] || die "$(named "$patch") has no $name:"
+	done
+	platform "$(field Platform)"
 done
 
+mkdir -p "$HOME_DIR"
+touch "$RESULTS"
+exec 9>>"$RESULTS"
+flock -n 9 || die "another make mutants is running"
+while read -r mutant; do
+	patch=$MUTANTS/$mutant.patch
+	platform "$(field Platform)"
+	! grep -qx "${P[Name]}" <<<"$names" || echo "${P[Kernel]} ${P[Name]} $mutant"
+done <"$TMP/selected" | sort -k 2,2 -s >"$JOBS"
+cut -d ' ' -f 2 "$JOBS" | uniq | while read -r name; do
+	platform "$name"
+	configure_tests
+done
+# Two kernels at a time, the one with most mutants first: one boots while the other
+# one compiles.
+cut -d ' ' -f 1 "$JOBS" | sort | uniq -c | sort -rn | awk '{ print $2 }' |
+	xargs -r -n 1 -P 2 "$0" worker 9>&- | tee "$TMP/said" || :
+
 echo
-awk '{ n[$1]++; v = $1; $1 = ""; a[$0]; m[v $0]++ }
+awk '$1 ~ /^(killed|survived|broken)$/ { n[$1]++; sub("/.*", "", $3); a[$3]++; m[$1, $3]++ }
      END { printf "%-24s %8s %8s\n", "area", "killed", "survived"
-	   for (i in a) printf "%-24s %8d %8d\n", substr(i, 2), m["killed" i], m["survived" i] | "sort"
+	   for (i in a) printf "%-24s %8d %8d\n", i, m["killed", i], m["survived", i] | "sort"
 	   close("sort")
 	   if (n["broken"]) printf "%d broken\n", n["broken"]
 	   printf "%d killed, %d survived\n", n["killed"], n["survived"]
-	   exit n["broken"] + n["survived"] > 0 || !n["killed"] }' "$TMP/verdicts"
+	   exit n["broken"] + n["survived"] > 0 || !n["killed"] }' "$TMP/said"
+[ "$(grep -vc '^green ' "$TMP/said")" = "$(wc -l <"$JOBS")" ] || die "not every mutant was judged"

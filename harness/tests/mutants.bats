@@ -39,7 +39,7 @@ mutants() {
 	is "$(tr -s ' ' <<<"$output" | grep -E '^(numbers|letters)')" "$(printf '%s\n' "letters 1 0" "numbers 1 1")"
 	is "$(calls 'kunit.py exec' ' lazy')" 4
 	# The tree is as before, and so is its copy.
-	is "$(git -C "$TREE" status --porcelain; git -C "$REPO/build/mutants/linux" status --porcelain)" ""
+	is "$(git -C "$TREE" status --porcelain; git -C "$REPO/build/mutants/linux-arm64" status --porcelain)" ""
 }
 
 @test "a second run resumes, and knows both verdicts" {
