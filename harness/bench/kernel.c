@@ -44,6 +44,15 @@ static void __init check(bool ok, const char *what)
 		panic("bench: failed: %s\n", what);
 }
 
+/* What the hardware has not seen needs no flush, with a hash table for example. */
+static void __init touch(void *p, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		READ_ONCE(*(char *)(p + ((unsigned long)i << PAGE_SHIFT)));
+}
+
 static void __init measure_vmalloc(unsigned int n)
 {
 	int rep;
@@ -55,6 +64,7 @@ static void __init measure_vmalloc(unsigned int n)
 		p = vmalloc((unsigned long)n << PAGE_SHIFT);
 		mark_stop();
 		check(p, "vmalloc");
+		touch(p, n);
 
 		mark_start();
 		vfree(p);
@@ -64,17 +74,29 @@ static void __init measure_vmalloc(unsigned int n)
 	}
 }
 
-static void __init measure_vmap(unsigned int n)
+/* So that no two of them are adjacent any more. @n is a power of two. */
+static void __init shuffle(struct page **array, unsigned int n)
+{
+	static struct page *copy[MAX_PAGES] __initdata;
+	unsigned int i;
+
+	memcpy(copy, array, n * sizeof(*array));
+	for (i = 0; i < n; i++)
+		array[i] = copy[i * 1031 % n];
+}
+
+static void __init measure_vmap(unsigned int n, const char *how)
 {
 	int rep;
 	void *p;
 
-	pr_notice("%u vmap vunmap\n", n);
+	pr_notice("%u vmap%s vunmap%s\n", n, how, how);
 	for (rep = 0; rep < BENCH_REPS; rep++) {
 		mark_start();
 		p = vmap(pages, n, VM_MAP, PAGE_KERNEL);
 		mark_stop();
 		check(p, "vmap");
+		touch(p, n);
 
 		mark_start();
 		vunmap(p);
@@ -84,28 +106,33 @@ static void __init measure_vmap(unsigned int n)
 }
 
 #ifdef CONFIG_ARCH_HAS_SET_MEMORY
-static void __init measure_set_memory(unsigned int n)
+static void __init measure_set_memory(unsigned int n, unsigned int area, const char *how)
 {
-	void *p = vmalloc((unsigned long)n << PAGE_SHIFT);
+	void *p = vmalloc((unsigned long)area << PAGE_SHIFT);
 	int rep, ret;
 
 	check(p, "vmalloc");
-	pr_notice("%u set_memory_ro set_memory_rw\n", n);
+	if (!strcmp(how, ",shuffled"))
+		shuffle(find_vm_area(p)->pages, area);
+	pr_notice("%u set_memory_ro%s set_memory_rw%s\n", n, how, how);
 	for (rep = 0; rep < BENCH_REPS; rep++) {
+		/* The last ones. */
+		unsigned long first = (unsigned long)p + ((area - n) << PAGE_SHIFT);
+
 		mark_start();
-		ret = set_memory_ro((unsigned long)p, n);
+		ret = set_memory_ro(first, n);
 		mark_stop();
 		check(!ret, "set_memory_ro");
 
 		mark_start();
-		ret = set_memory_rw((unsigned long)p, n);
+		ret = set_memory_rw(first, n);
 		mark_stop();
 		check(!ret, "set_memory_rw");
 	}
 	vfree(p);
 }
 #else
-static inline void measure_set_memory(unsigned int n) {}
+static inline void measure_set_memory(unsigned int n, unsigned int area, const char *how) {}
 #endif
 
 #ifdef CONFIG_TRANS_TABLE
@@ -283,12 +310,16 @@ static int __init measure(void)
 		check(pages[i], "alloc_page");
 	}
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		measure_vmap(sizes[i]);
+		measure_vmap(sizes[i], "");
+	shuffle(pages, MAX_PAGES);
+	measure_vmap(512, ",shuffled");
 	for (i = 0; i < MAX_PAGES; i++)
 		__free_page(pages[i]);
 
 	for (i = 0; i < ARRAY_SIZE(sizes) - 1; i++)
-		measure_set_memory(sizes[i]);
+		measure_set_memory(sizes[i], sizes[i], "");
+	measure_set_memory(1, 512, ",part");
+	measure_set_memory(512, 512, ",shuffled");
 	measure_ioremap();
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		measure_trans_pgd(sizes[i]);
