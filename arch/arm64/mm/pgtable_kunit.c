@@ -13,6 +13,7 @@
 #include <linux/pgtable.h>
 #include <linux/set_memory.h>
 #include <linux/sort.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <asm/trans_pgd.h>
@@ -287,12 +288,115 @@ static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, outside[1], outside[0]);
 }
 
+/* The other pages of the area are none of the caller's business. */
+static void linear_map_of_a_part_changes_with_it(struct kunit *test)
+{
+	const struct pgt_order_param *param = test->param_value;
+	const unsigned int first = 5, nr = 9, behind = first + nr;
+	unsigned int part, before, after, nr_rw;
+	struct vm_struct *area;
+	void *addr;
+
+	if (!rodata_full)
+		kunit_skip(test, "the linear map stays as it is");
+
+	addr = vmalloc(PGT_AREA_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	area = find_vm_area(addr);
+	pgt_order_pages(area->pages, area->nr_pages, param->order);
+
+	set_memory_ro((unsigned long)addr + first * PAGE_SIZE, nr);
+	before = pgt_nr_readonly(area->pages, first);
+	part = pgt_nr_readonly(area->pages + first, nr);
+	after = pgt_nr_readonly(area->pages + behind, area->nr_pages - behind);
+	set_memory_rw((unsigned long)addr + first * PAGE_SIZE, nr);
+	nr_rw = pgt_nr_readonly(area->pages, area->nr_pages);
+	vfree(addr);
+
+	KUNIT_EXPECT_EQ(test, before, 0);
+	KUNIT_EXPECT_EQ(test, part, nr);
+	KUNIT_EXPECT_EQ(test, after, 0);
+	KUNIT_EXPECT_EQ(test, nr_rw, 0);
+}
+
+static void area_that_may_have_blocks_is_left_alone(struct kunit *test)
+{
+	unsigned int nr_readonly;
+	struct vm_struct *area;
+	void *addr;
+	int err;
+
+	if (!rodata_full)
+		kunit_skip(test, "the linear map stays as it is");
+
+	addr = vmalloc_huge(PMD_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	area = find_vm_area(addr);
+
+	err = set_memory_ro((unsigned long)addr, PGT_AREA_PAGES);
+	nr_readonly = pgt_nr_readonly(area->pages, area->nr_pages);
+	vfree(addr);
+
+	KUNIT_EXPECT_EQ(test, err, -EINVAL);
+	KUNIT_EXPECT_EQ(test, nr_readonly, 0);
+}
+
+static bool pgt_can_write(void *addr)
+{
+	return !copy_to_kernel_nofault(addr, &(u8){ 1 }, 1);
+}
+
+/*
+ * Whatever the TLB had before, which is that all can be written to. This may be a
+ * flush page by page: these are few, and not where a range may begin with LPA2. An
+ * emulator that is asked for a range can flush everything.
+ */
+static void readonly_pages_cannot_be_written_to(struct kunit *test)
+{
+	const unsigned int nr = 3;
+	unsigned int nr_rw[3] = {}, nr_rw_linear[3] = {}, first = 1;
+	struct vm_struct *area;
+	void *addr;
+
+	addr = vmalloc(PGT_AREA_PAGES * PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	area = find_vm_area(addr);
+	while (!IS_ALIGNED((unsigned long)addr + (first - 1) * PAGE_SIZE, SZ_64K))
+		first++;
+	/* Or set_memory_ro() flushes for these, too. */
+	vm_unmap_aliases();
+
+	for (unsigned int step = 0; step < 3; step++) {
+		unsigned long start = (unsigned long)addr + first * PAGE_SIZE;
+
+		if (step == 1)
+			set_memory_ro(start, nr);
+		else if (step == 2)
+			set_memory_rw(start, nr);
+		for (unsigned int i = first; i < first + nr; i++) {
+			nr_rw[step] += pgt_can_write(addr + i * PAGE_SIZE);
+			nr_rw_linear[step] += pgt_can_write(page_address(area->pages[i]));
+		}
+	}
+	vfree(addr);
+
+	KUNIT_EXPECT_EQ(test, nr_rw[0], nr);
+	KUNIT_EXPECT_EQ(test, nr_rw_linear[0], nr);
+	KUNIT_EXPECT_EQ(test, nr_rw[1], 0);
+	KUNIT_EXPECT_EQ(test, nr_rw_linear[1], rodata_full ? 0 : nr);
+	KUNIT_EXPECT_EQ(test, nr_rw[2], nr);
+	KUNIT_EXPECT_EQ(test, nr_rw_linear[2], nr);
+}
+
 static struct kunit_case arm64_pgtable_cases[] = {
 	KUNIT_CASE(vmap_page_range_maps_each_page),
 	KUNIT_CASE(set_ptes_counts_page_frames),
 	KUNIT_CASE(kernel_ptes_are_not_made_contiguous),
 	KUNIT_CASE(copy_of_page_tables_maps_the_same_pages),
 	KUNIT_CASE_PARAM(linear_map_of_an_area_changes_with_it, pgt_order_gen_params),
+	KUNIT_CASE_PARAM(linear_map_of_a_part_changes_with_it, pgt_order_gen_params),
+	KUNIT_CASE(area_that_may_have_blocks_is_left_alone),
+	KUNIT_CASE(readonly_pages_cannot_be_written_to),
 	{}
 };
 
@@ -301,7 +405,35 @@ static struct kunit_suite arm64_pgtable_suite = {
 	.test_cases = arm64_pgtable_cases,
 };
 
-kunit_test_suite(arm64_pgtable_suite);
+/*
+ * vmalloc.c looks at the first page of each subsection only. Warns, so this is in a
+ * suite of its own.
+ */
+static void vmap_refuses_a_page_without_memory(struct kunit *test)
+{
+	struct page *page = virt_to_page(kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL));
+	struct page *pages[] = { page, page, pfn_to_page(0) };
+	void *addr;
+
+	if (pfn_valid(0))
+		kunit_skip(test, "memory begins at 0");
+
+	addr = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	KUNIT_EXPECT_NULL(test, addr);
+	vunmap(addr);
+}
+
+static struct kunit_case arm64_pgtable_warning_cases[] = {
+	KUNIT_CASE(vmap_refuses_a_page_without_memory),
+	{}
+};
+
+static struct kunit_suite arm64_pgtable_warning_suite = {
+	.name = "arm64_pgtable_warning",
+	.test_cases = arm64_pgtable_warning_cases,
+};
+
+kunit_test_suites(&arm64_pgtable_suite, &arm64_pgtable_warning_suite);
 
 MODULE_DESCRIPTION("KUnit tests for the page tables of arm64");
 MODULE_LICENSE("GPL");

@@ -325,35 +325,74 @@ static void full_batch_starts_over(struct kunit *test)
 	lazy_expect_batch(test, &next, &lazy_mm, TLB_BATCH_NR, 1);
 }
 
-static unsigned long lazy_nr_in_flush;
+static void full_batch_is_flushed(struct kunit *test)
+{
+	unsigned long before, after;
+
+	lazy_populate(test, LAZY_USED_PAGES, LAZY_AREA_PAGES);
+
+	before = lazy_read(0);
+	lazy_mmu_mode_enable();
+	lazy_remap(0);
+	for (unsigned int i = 1; i < TLB_BATCH_NR; i++)
+		lazy_update(i);
+	after = lazy_read(0);
+	lazy_mmu_mode_disable();
+	lazy_restore();
+
+	KUNIT_EXPECT_EQ(test, before, lazy_value(0));
+	KUNIT_EXPECT_EQ(test, after, lazy_value(LAZY_REMAP));
+}
+
+/* What this task called flush_tsb_user() with, and how often. */
+static struct {
+	struct task_struct *task;
+	unsigned int nr_calls;
+	unsigned long nr_pages;
+	unsigned long nr_in_batch;
+} lazy_flushed;
 
 static int lazy_flush_probe(struct kprobe *probe, struct pt_regs *regs)
 {
-	lazy_nr_in_flush = lazy_look().nr;
+	if (current != lazy_flushed.task)
+		return 0;
+
+	lazy_flushed.nr_calls++;
+	lazy_flushed.nr_pages = regs->u_regs[UREG_I1];
+	lazy_flushed.nr_in_batch = lazy_look().nr;
 
 	return 0;
+}
+
+static struct kprobe lazy_flush_kprobe;
+
+static void lazy_watch_flushes(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_KPROBES))
+		kunit_skip(test, "needs CONFIG_KPROBES");
+
+	memset(&lazy_flushed, 0, sizeof(lazy_flushed));
+	lazy_flushed.task = current;
+	lazy_flush_kprobe = (struct kprobe) {
+		.symbol_name = "flush_tsb_user",
+		.pre_handler = lazy_flush_probe,
+	};
+	KUNIT_ASSERT_EQ(test, register_kprobe(&lazy_flush_kprobe), 0);
 }
 
 /* What a task that dies in the flush would leave in the batch. */
 static void batch_is_empty_when_it_is_flushed(struct kunit *test)
 {
-	struct kprobe probe = {
-		.symbol_name = "flush_tsb_user",
-		.pre_handler = lazy_flush_probe,
-	};
-
-	if (!IS_ENABLED(CONFIG_KPROBES))
-		kunit_skip(test, "needs CONFIG_KPROBES");
-	lazy_nr_in_flush = ~0UL;
-	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+	lazy_watch_flushes(test);
 
 	lazy_mmu_mode_enable();
 	lazy_update(0);
 	lazy_update(1);
 	lazy_mmu_mode_disable();
-	unregister_kprobe(&probe);
+	unregister_kprobe(&lazy_flush_kprobe);
 
-	KUNIT_EXPECT_EQ(test, lazy_nr_in_flush, 0);
+	KUNIT_EXPECT_EQ(test, lazy_flushed.nr_calls, 1);
+	KUNIT_EXPECT_EQ(test, lazy_flushed.nr_in_batch, 0);
 }
 
 static void update_of_another_mm_starts_a_batch(struct kunit *test)
@@ -418,19 +457,19 @@ static void lazy_update_pmd(struct mm_struct *mm, unsigned long addr)
 	preempt_enable();
 }
 
-static void update_of_a_pmd_collects_each_page_below(struct kunit *test)
+/* All pages below it are in a section, which ends with the update. */
+static void update_of_a_pmd_is_one_batch(struct kunit *test)
 {
-	struct lazy_batch batch;
-
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
 		kunit_skip(test, "needs CONFIG_TRANSPARENT_HUGEPAGE");
+	lazy_watch_flushes(test);
 
-	lazy_mmu_mode_enable();
 	lazy_update_pmd(lazy_mm.mm, LAZY_AREA);
-	batch = lazy_look();
-	lazy_mmu_mode_disable();
+	unregister_kprobe(&lazy_flush_kprobe);
 
-	lazy_expect_batch(test, &batch, &lazy_mm, 0, LAZY_USED_PAGES);
+	KUNIT_EXPECT_EQ(test, lazy_flushed.nr_calls, 1);
+	KUNIT_EXPECT_EQ(test, lazy_flushed.nr_pages, LAZY_USED_PAGES);
+	KUNIT_EXPECT_EQ(test, lazy_look().nr, 0);
 }
 
 /* The hardware has them in two halves. No walker sees this one: it is in no table. */
@@ -453,16 +492,6 @@ static void update_of_a_huge_pmd_collects_both_halves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, batch.hugepage_shift, REAL_HPAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, batch.first, LAZY_AREA);
 	KUNIT_EXPECT_EQ(test, batch.last, LAZY_AREA + REAL_HPAGE_SIZE);
-}
-
-static void update_of_a_pmd_outside_a_section_collects_nothing(struct kunit *test)
-{
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		kunit_skip(test, "needs CONFIG_TRANSPARENT_HUGEPAGE");
-
-	lazy_update_pmd(lazy_mm.mm, LAZY_AREA);
-
-	KUNIT_EXPECT_EQ(test, lazy_look().nr, 0);
 }
 
 /* The hardware: an address that was remapped leads to the new page. */
@@ -894,13 +923,13 @@ static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 	KUNIT_CASE(pause_empties_the_batch_and_collects_nothing),
 	KUNIT_CASE(flush_empties_the_batch),
 	KUNIT_CASE(full_batch_starts_over),
+	KUNIT_CASE(full_batch_is_flushed),
 	KUNIT_CASE(batch_is_empty_when_it_is_flushed),
 	KUNIT_CASE(update_of_another_mm_starts_a_batch),
 	KUNIT_CASE(update_of_another_page_size_starts_a_batch),
 	KUNIT_CASE(executable_page_is_collected_as_such),
-	KUNIT_CASE(update_of_a_pmd_collects_each_page_below),
+	KUNIT_CASE(update_of_a_pmd_is_one_batch),
 	KUNIT_CASE(update_of_a_huge_pmd_collects_both_halves),
-	KUNIT_CASE(update_of_a_pmd_outside_a_section_collects_nothing),
 
 	KUNIT_CASE_PARAM(accesses_reach_the_new_page_after, lazy_effect_gen_params),
 	KUNIT_CASE(update_outside_a_section_is_immediate),
