@@ -36,6 +36,7 @@
 #endif
 
 static struct page *pages[MAX_PAGES] __initdata;
+static struct page *shuffled[MAX_PAGES] __initdata;
 
 /* An error ends the run, and bench.sh shows the line. */
 static void __init check(bool ok, const char *what)
@@ -75,17 +76,15 @@ static void __init measure_vmalloc(unsigned int n)
 }
 
 /* So that no two of them are adjacent any more. @n is a power of two. */
-static void __init shuffle(struct page **array, unsigned int n)
+static void __init shuffle(struct page **to, struct page **from, unsigned int n)
 {
-	static struct page *copy[MAX_PAGES] __initdata;
 	unsigned int i;
 
-	memcpy(copy, array, n * sizeof(*array));
 	for (i = 0; i < n; i++)
-		array[i] = copy[i * 1031 % n];
+		to[i] = from[i * 1031 % n];
 }
 
-static void __init measure_vmap(unsigned int n, const char *how)
+static void __init measure_vmap(struct page **these, unsigned int n, const char *how)
 {
 	int rep;
 	void *p;
@@ -93,7 +92,7 @@ static void __init measure_vmap(unsigned int n, const char *how)
 	pr_notice("%u vmap%s vunmap%s\n", n, how, how);
 	for (rep = 0; rep < BENCH_REPS; rep++) {
 		mark_start();
-		p = vmap(pages, n, VM_MAP, PAGE_KERNEL);
+		p = vmap(these, n, VM_MAP, PAGE_KERNEL);
 		mark_stop();
 		check(p, "vmap");
 		touch(p, n);
@@ -109,16 +108,17 @@ static void __init measure_vmap(unsigned int n, const char *how)
 static void __init measure_set_memory(unsigned int n, unsigned int area, const char *how)
 {
 	void *p = vmalloc((unsigned long)area << PAGE_SHIFT);
+	/* The last ones. */
+	unsigned long first = (unsigned long)p + ((area - n) << PAGE_SHIFT);
+	struct vm_struct *vm = find_vm_area(p);
 	int rep, ret;
 
 	check(p, "vmalloc");
+	memcpy(pages, vm->pages, area * sizeof(*pages));
 	if (!strcmp(how, ",shuffled"))
-		shuffle(find_vm_area(p)->pages, area);
+		shuffle(vm->pages, pages, area);
 	pr_notice("%u set_memory_ro%s set_memory_rw%s\n", n, how, how);
 	for (rep = 0; rep < BENCH_REPS; rep++) {
-		/* The last ones. */
-		unsigned long first = (unsigned long)p + ((area - n) << PAGE_SHIFT);
-
 		mark_start();
 		ret = set_memory_ro(first, n);
 		mark_stop();
@@ -129,6 +129,7 @@ static void __init measure_set_memory(unsigned int n, unsigned int area, const c
 		mark_stop();
 		check(!ret, "set_memory_rw");
 	}
+	memcpy(vm->pages, pages, area * sizeof(*pages));
 	vfree(p);
 }
 #else
@@ -310,9 +311,9 @@ static int __init measure(void)
 		check(pages[i], "alloc_page");
 	}
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		measure_vmap(sizes[i], "");
-	shuffle(pages, MAX_PAGES);
-	measure_vmap(512, ",shuffled");
+		measure_vmap(pages, sizes[i], "");
+	shuffle(shuffled, pages, MAX_PAGES);
+	measure_vmap(shuffled, 512, ",shuffled");
 	for (i = 0; i < MAX_PAGES; i++)
 		__free_page(pages[i]);
 

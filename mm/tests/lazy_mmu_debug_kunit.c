@@ -22,8 +22,6 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 
-#include <asm/sections.h>
-
 #include <trace/events/printk.h>
 
 #include "lazy_mmu_kunit.h"
@@ -897,12 +895,6 @@ static void lazy_expect_printed(struct kunit *test, const char *title, const cha
 				  lazy_printed.title);
 	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(lazy_printed.opener, opener), "%s",
 				  lazy_printed.opener);
-}
-
-/* As clear_warn_once in debugfs does. */
-static void lazy_clear_warn_once(void)
-{
-	memset(__start_once, 0, __end_once - __start_once);
 }
 
 static noinline void lazy_disable_twice(void)

@@ -25,6 +25,8 @@
 #include <linux/types.h>
 #include <linux/uaccess.h>
 
+#include <asm/sections.h>
+
 enum lazy_call {
 	LAZY_ENABLE,
 	LAZY_DISABLE,
@@ -325,6 +327,12 @@ static inline void lazy_expect_ip(struct kunit *test, unsigned long ip, const ch
 	if (IS_ENABLED(CONFIG_KALLSYMS))
 		KUNIT_EXPECT_TRUE_MSG(test, lazy_is_in(ip, function), "%pS, not %s",
 				      (void *)ip, function);
+}
+
+/* As clear_warn_once in debugfs does. */
+static inline void lazy_clear_warn_once(void)
+{
+	memset(__start_once, 0, __end_once - __start_once);
 }
 
 static inline void lazy_mmput(void *mm)

@@ -13,7 +13,9 @@
 #include <kunit/resource.h>
 #include <kunit/test.h>
 
+#include <linux/completion.h>
 #include <linux/kprobes.h>
+#include <linux/lazy_mmu_check.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
@@ -21,12 +23,16 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <asm/asi.h>
 #include <asm/page.h>
 #include <asm/tlbflush.h>
+
+#include <trace/events/printk.h>
 
 #include "../../../mm/tests/lazy_mmu_kunit.h"
 
@@ -915,6 +921,185 @@ static void death_in_a_section_leaves_nothing_behind(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, lazy_value(LAZY_REMAP));
 }
 
+/* Sleep in a section, which is forbidden */
+
+static unsigned int lazy_nr_warnings;
+
+static void lazy_probe_console(void *data, const char *text, size_t len)
+{
+	if (strnstr(text, "a task sleeps in a lazy MMU section", len))
+		lazy_nr_warnings++;
+}
+
+struct lazy_sleeper {
+	struct lazy_thread thread;
+	/* In its section. */
+	unsigned long value, nr;
+	/* In the task that runs when it sleeps there. */
+	unsigned long next_value, next_nr;
+	int next_preempt_count;
+	/* When it has slept twice. */
+	int preempt_count;
+};
+
+static void lazy_remap_in_a_section(struct lazy_sleeper *sleeper)
+{
+	/* Have the TLB translate the address as it is mapped now. */
+	lazy_read(0);
+	/* Unlike lazy_remap(), no write that the detector remembers. */
+	preempt_disable();
+	lazy_mm.ptes[0] = lazy_old_ptes[LAZY_REMAP];
+	tlb_batch_add(lazy_mm.mm, lazy_addr(0), lazy_mm.ptes, lazy_old_ptes[0], 0,
+		      PAGE_SHIFT);
+	preempt_enable();
+	sleeper->value = lazy_read(0);
+	sleeper->nr = lazy_look().nr;
+}
+
+/*
+ * As in a kernel that does not count preemption, where a section can sleep and
+ * nobody else takes notice.
+ */
+static int lazy_unnoticed_sleeper_fn(void *data)
+{
+	struct lazy_sleeper *sleeper = data;
+
+	kthread_use_mm(lazy_mm.mm);
+	preempt_disable();
+	current->lazy_mmu_state.enable_count = 1;
+	lazy_remap_in_a_section(sleeper);
+	current->lazy_mmu_state.enable_count = 0;
+	complete(&sleeper->thread.is_in);
+	/* Also for the entry in the batch. */
+	preempt_count_set(0);
+	wait_for_completion(&sleeper->thread.go_on);
+	kthread_unuse_mm(lazy_mm.mm);
+
+	return 0;
+}
+
+/* Have a task sleep in a section, on this CPU. */
+static struct lazy_sleeper *lazy_sleep(struct kunit *test, int (*fn)(void *))
+{
+	struct lazy_sleeper *sleeper;
+	int before = preempt_count();
+
+	sleeper = lazy_start_thread(test, sizeof(*sleeper), fn, lazy_stay_here());
+	sleeper->next_preempt_count = preempt_count() - before;
+	preempt_count_set(before);
+	sleeper->next_nr = lazy_look().nr;
+	sleeper->next_value = lazy_read(0);
+	lazy_stop_thread(&sleeper->thread);
+	lazy_restore();
+
+	/* Otherwise there was nothing to flush. */
+	KUNIT_ASSERT_EQ(test, sleeper->value, lazy_value(0));
+	KUNIT_ASSERT_EQ(test, sleeper->nr, 1);
+
+	return sleeper;
+}
+
+static void sleep_in_a_section_flushes_the_batch(struct kunit *test)
+{
+	struct lazy_sleeper *sleeper = lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, sleeper->next_nr, 0);
+	KUNIT_EXPECT_EQ(test, sleeper->next_value, lazy_value(LAZY_REMAP));
+}
+
+static void sleep_in_a_section_leaves_preemption_of_others_alone(struct kunit *test)
+{
+	struct lazy_sleeper *sleeper = lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, sleeper->next_preempt_count, 0);
+}
+
+static void sleep_in_a_section_is_warned_about_once(struct kunit *test)
+{
+	unsigned int nr_first;
+
+	lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+	nr_first = lazy_nr_warnings;
+	lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, nr_first, 1);
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 1);
+}
+
+static void sleep_behind_a_section_is_not_warned_about(struct kunit *test)
+{
+	lazy_mmu_mode_enable();
+	lazy_update(0);
+	lazy_mmu_mode_disable();
+	schedule_timeout_uninterruptible(1);
+
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+}
+
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
+static struct kunit *lazy_sleepers_test;
+static unsigned int lazy_nr_sleeps, lazy_nr_reports;
+
+static void lazy_take_report(const struct lazy_mmu_report *report)
+{
+	lazy_nr_sleeps += report->misuse == LAZY_MMU_SLEEP;
+	lazy_nr_reports++;
+}
+
+static int lazy_noticed_sleeper_fn(void *data)
+{
+	struct lazy_sleeper *sleeper = data;
+
+	/* For its reports to get to the function above. */
+	current->kunit_test = lazy_sleepers_test;
+	kthread_use_mm(lazy_mm.mm);
+	lazy_mmu_mode_enable();
+	lazy_remap_in_a_section(sleeper);
+	complete(&sleeper->thread.is_in);
+	wait_for_completion(&sleeper->thread.go_on);
+	schedule_timeout_uninterruptible(1);
+	sleeper->preempt_count = preempt_count();
+	lazy_mmu_mode_disable();
+	kthread_unuse_mm(lazy_mm.mm);
+
+	return 0;
+}
+
+/* The detector is the first to notice, and leaves the mode. */
+static void sleep_in_a_section_is_reported_once(struct kunit *test)
+{
+	struct lazy_sleeper *sleeper;
+
+	lazy_nr_sleeps = 0;
+	lazy_nr_reports = 0;
+	lazy_sleepers_test = test;
+	lazy_mmu_report_stub = lazy_take_report;
+	lazy_mmu_report_test = test;
+
+	sleeper = lazy_sleep(test, lazy_noticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, sleeper->next_nr, 0);
+	KUNIT_EXPECT_EQ(test, sleeper->next_value, lazy_value(LAZY_REMAP));
+	KUNIT_EXPECT_EQ(test, sleeper->next_preempt_count, 0);
+	KUNIT_EXPECT_EQ(test, sleeper->preempt_count, 0);
+	KUNIT_EXPECT_EQ(test, lazy_nr_sleeps, 1);
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 1);
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+}
+
+static void lazy_take_no_reports(void)
+{
+	lazy_mmu_report_test = NULL;
+}
+#else
+static void sleep_in_a_section_is_reported_once(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_DEBUG_LAZY_MMU_MODE");
+}
+
+static void lazy_take_no_reports(void) {}
+#endif /* CONFIG_DEBUG_LAZY_MMU_MODE */
+
 static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 	KUNIT_CASE(section_collects_updates_up_to_its_end),
 	KUNIT_CASE(update_outside_a_section_collects_nothing),
@@ -950,6 +1135,16 @@ static struct kunit_case lazy_mmu_mode_sparc64_cases[] = {
 	{}
 };
 
+/* Apart, because they have the kernel warn. */
+static struct kunit_case lazy_mmu_mode_sparc64_sleep_cases[] = {
+	KUNIT_CASE(sleep_in_a_section_flushes_the_batch),
+	KUNIT_CASE(sleep_in_a_section_leaves_preemption_of_others_alone),
+	KUNIT_CASE(sleep_in_a_section_is_warned_about_once),
+	KUNIT_CASE(sleep_behind_a_section_is_not_warned_about),
+	KUNIT_CASE(sleep_in_a_section_is_reported_once),
+	{}
+};
+
 /* Runs in the task that then runs the case, whose mm goes with it. */
 static int lazy_mmu_mode_sparc64_init(struct kunit *test)
 {
@@ -969,13 +1164,52 @@ static int lazy_mmu_mode_sparc64_init(struct kunit *test)
 	return 0;
 }
 
+static int lazy_mmu_mode_sparc64_sleep_init(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	/* What was warned about before does not count, nor does what is now. */
+	lazy_clear_warn_once();
+	lazy_nr_warnings = 0;
+
+	return lazy_mmu_mode_sparc64_init(test);
+}
+
+static void lazy_mmu_mode_sparc64_sleep_exit(struct kunit *test)
+{
+	lazy_take_no_reports();
+	lazy_clear_warn_once();
+}
+
+static int lazy_mmu_mode_sparc64_sleep_suite_init(struct kunit_suite *suite)
+{
+	int ret = register_trace_console(lazy_probe_console, NULL);
+
+	return IS_ENABLED(CONFIG_TRACEPOINTS) ? ret : 0;
+}
+
+static void lazy_mmu_mode_sparc64_sleep_suite_exit(struct kunit_suite *suite)
+{
+	unregister_trace_console(lazy_probe_console, NULL);
+	tracepoint_synchronize_unregister();
+}
+
 static struct kunit_suite lazy_mmu_mode_sparc64_suite = {
 	.name = "lazy_mmu_mode_sparc64",
 	.init = lazy_mmu_mode_sparc64_init,
 	.test_cases = lazy_mmu_mode_sparc64_cases,
 };
 
-kunit_test_suite(lazy_mmu_mode_sparc64_suite);
+static struct kunit_suite lazy_mmu_mode_sparc64_sleep_suite = {
+	.name = "lazy_mmu_mode_sparc64_sleep",
+	.suite_init = lazy_mmu_mode_sparc64_sleep_suite_init,
+	.suite_exit = lazy_mmu_mode_sparc64_sleep_suite_exit,
+	.init = lazy_mmu_mode_sparc64_sleep_init,
+	.exit = lazy_mmu_mode_sparc64_sleep_exit,
+	.test_cases = lazy_mmu_mode_sparc64_sleep_cases,
+};
+
+kunit_test_suites(&lazy_mmu_mode_sparc64_suite, &lazy_mmu_mode_sparc64_sleep_suite);
 
 MODULE_DESCRIPTION("KUnit tests for the lazy MMU mode of sparc64");
 MODULE_LICENSE("GPL");

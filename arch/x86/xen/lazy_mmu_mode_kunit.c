@@ -16,10 +16,12 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #ifdef CONFIG_KFENCE
@@ -29,17 +31,23 @@
 #include <asm/pgtable_types.h>
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
+#include <asm/xen/hypercall.h>
 #include <asm/xen/hypervisor.h>
+#include <asm/xen/page.h>
 #include <trace/events/printk.h>
 #include <trace/events/xen.h>
 #include <uapi/linux/sched/types.h>
 #include <xen/xen.h>
 
 #include "../../../mm/tests/lazy_mmu_kunit.h"
+#include "xen-ops.h"
 
 #define LAZY_PAGES		64
 /* As many as make one list, and leave room for another. */
 #define LAZY_LIST		24
+/* As many as make two lists, the first of which has room for no more. */
+#define LAZY_FULL_LIST		31
+#define LAZY_TWO_LISTS		48
 
 static struct vm_struct *lazy_area;
 static struct page *lazy_page;
@@ -224,7 +232,14 @@ static void updates_wait_with_bottom_halves_disabled(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, lazy_visible(0));
 }
 
-/* Updates that Xen refuses */
+/*
+ * Updates that Xen refuses. It does nothing that is behind one in its list, so that
+ * has to be done for it, and no later than anything else that is queued.
+ *
+ * Nobody is told of one that maps something in kernel space, as outside of lazy MMU
+ * mode. For all others, and for whatever ptep_modify_prot_commit() is refused, there
+ * is a warning for each batch.
+ */
 
 /* The local APIC, which Xen maps for nobody, and what Xen lets dom0 map. */
 #define LAZY_REFUSED_PFN	0xfee00
@@ -288,7 +303,7 @@ static void refused_update_spares_its_neighbours(struct kunit *test)
 }
 
 /* An update that is late must not overtake one of the same entry. */
-static void refused_update_keeps_the_order(struct kunit *test)
+static void lazy_expect_order(struct kunit *test, void (*write)(unsigned int i))
 {
 	unsigned long pfn;
 
@@ -298,12 +313,108 @@ static void refused_update_keeps_the_order(struct kunit *test)
 	set_pte_at(&init_mm, lazy_address(1), lazy_ptes[1],
 		   pfn_pte(0, PAGE_KERNEL));
 	flush_tlb_one_user(lazy_address(1));
-	lazy_write(1);
+	write(1);
 	lazy_mmu_mode_disable();
 	preempt_enable();
 	pfn = pte_pfn(ptep_get(lazy_ptes[1]));
 
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(lazy_page));
+}
+
+static void refused_update_keeps_the_order(struct kunit *test)
+{
+	lazy_expect_order(test, lazy_write);
+}
+
+/* As page table pages are made read-only. */
+static void lazy_write_by_address(unsigned int i)
+{
+	struct multicall_space mcs = xen_mc_entry(0);
+
+	MULTI_update_va_mapping(mcs.mc, lazy_address(i), mk_pte(lazy_page, PAGE_KERNEL), 0);
+	xen_mc_issue(XEN_MC_DEFER_MMU);
+}
+
+static void refused_update_keeps_the_order_with_one_by_address(struct kunit *test)
+{
+	lazy_expect_order(test, lazy_write_by_address);
+}
+
+/* In each of two lists: does Xen refuse the first, the one in the middle, the last? */
+static const struct lazy_refused_param {
+	const char *desc;
+	bool refused[2][3];
+} lazy_refused_params[] = {
+	{ "none", {} },
+	{ "first", { { true } } },
+	{ "middle", { { false, true } } },
+	{ "last", { { false, false, true } } },
+	{ "first and last", { { true, false, true } } },
+	{ "first of the next list", { {}, { true } } },
+	{ "last of the next list", { {}, { false, false, true } } },
+	{ "middle of each list", { { false, true }, { false, true } } },
+	{ "last, and first of the next list", { { false, false, true }, { true } } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_refused, lazy_refused_params, desc);
+
+/* Does it refuse update i of nr, of which the first list has nr_first? */
+static bool lazy_is_refused(struct kunit *test, unsigned int i, unsigned int nr_first,
+			    unsigned int nr)
+{
+	const struct lazy_refused_param *param = test->param_value;
+	const bool *refused = param->refused[i >= nr_first];
+
+	if (i >= nr_first) {
+		i -= nr_first;
+		nr -= nr_first;
+	} else {
+		nr = nr_first;
+	}
+
+	return (i == 0 && refused[0]) || (i == nr / 2 && refused[1]) ||
+	       (i == nr - 1 && refused[2]);
+}
+
+/* In how many of the lists does it refuse something? */
+static unsigned int lazy_nr_refused_lists(struct kunit *test)
+{
+	const struct lazy_refused_param *param = test->param_value;
+	unsigned int nr = 0;
+
+	for (int i = 0; i < ARRAY_SIZE(param->refused); i++)
+		nr += param->refused[i][0] || param->refused[i][1] || param->refused[i][2];
+
+	return nr;
+}
+
+static bool lazy_is_pfn_refused(struct kunit *test, unsigned int i)
+{
+	return lazy_is_refused(test, i, LAZY_FULL_LIST, LAZY_TWO_LISTS);
+}
+
+static void vmap_pfn_maps_what_xen_permits(struct kunit *test)
+{
+	unsigned int level, wrong = 0, reports = lazy_reports;
+	unsigned long pfns[LAZY_TWO_LISTS], addr;
+
+	for (unsigned int i = 0; i < LAZY_TWO_LISTS; i++)
+		pfns[i] = lazy_is_pfn_refused(test, i) ? LAZY_REFUSED_PFN :
+							 LAZY_REFUSED_END + i;
+	addr = (unsigned long)vmap_pfn(pfns, LAZY_TWO_LISTS, PAGE_KERNEL_NOCACHE);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	for (unsigned int i = 0; i < LAZY_TWO_LISTS; i++) {
+		pte_t pte = ptep_get(lookup_address(addr + i * PAGE_SIZE, &level));
+
+		if (lazy_is_pfn_refused(test, i))
+			wrong += !pte_none(pte);
+		else
+			wrong += pte_pfn(pte) != pfns[i];
+	}
+	vunmap((void *)addr);
+
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 0);
 }
 
 static void ioremap_maps_what_xen_permits(struct kunit *test)
@@ -337,6 +448,156 @@ static void refused_user_update_is_reported(struct kunit *test)
 static void refused_user_update_spares_its_neighbours(struct kunit *test)
 {
 	lazy_expect_all_neighbours(test, PAGE_SHARED);
+}
+
+/* What is refused when it is made one by one counts as well. */
+static void refused_user_update_behind_a_kernel_one_is_reported(struct kunit *test)
+{
+	unsigned int reports = lazy_reports;
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_write_refused(0, PAGE_KERNEL_NOCACHE);
+	lazy_write_refused(1, PAGE_SHARED);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 1);
+}
+
+/* Where user memory begins that has all its entries in one page table. */
+#define LAZY_USER		(16 * PMD_SIZE)
+
+static unsigned long lazy_user_address(unsigned int i)
+{
+	return LAZY_USER + i * PAGE_SIZE;
+}
+
+static void lazy_map_user(struct kunit *test, unsigned int nr_pages, unsigned long flags)
+{
+	KUNIT_ASSERT_EQ(test, lazy_use_new_mm(), 0);
+	KUNIT_ASSERT_EQ(test, LAZY_USER,
+			vm_mmap(NULL, LAZY_USER, nr_pages * PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				flags | MAP_ANONYMOUS | MAP_FIXED, 0));
+}
+
+/* Nobody else has this mm, so its page tables stay. */
+static pte_t *lazy_user_ptes(void)
+{
+	return pte_offset_kernel(pmd_off(current->mm, LAZY_USER), LAZY_USER);
+}
+
+static spinlock_t *lazy_user_ptl(void)
+{
+	return pte_lockptr(current->mm, pmd_off(current->mm, LAZY_USER));
+}
+
+/* Xen lets nobody write to a page table, so a page that is one is refused. */
+static void remap_pfn_range_maps_what_xen_permits(struct kunit *test)
+{
+	unsigned int wrong = 0, reports = lazy_reports;
+	unsigned long pfn;
+	void *pages;
+	int err;
+
+	/* One page more, so that it is not the memory type of the whole area. */
+	lazy_map_user(test, LAZY_TWO_LISTS + 1, MAP_SHARED);
+	pages = alloc_pages_exact(LAZY_TWO_LISTS * PAGE_SIZE, GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	pfn = PHYS_PFN(__pa(pages));
+	for (unsigned int i = 0; i < LAZY_TWO_LISTS; i++)
+		if (lazy_is_pfn_refused(test, i))
+			paravirt_alloc_pte(&init_mm, pfn + i);
+
+	mmap_write_lock(current->mm);
+	err = remap_pfn_range(vma_lookup(current->mm, LAZY_USER), LAZY_USER, pfn,
+			      LAZY_TWO_LISTS * PAGE_SIZE, PAGE_SHARED);
+	mmap_write_unlock(current->mm);
+	for (unsigned int i = 0; i < LAZY_TWO_LISTS && !err; i++) {
+		pte_t pte = ptep_get(lazy_user_ptes() + i);
+
+		if (lazy_is_pfn_refused(test, i))
+			wrong += !pte_none(pte);
+		else
+			wrong += pte_pfn(pte) != pfn + i;
+	}
+
+	vm_munmap(LAZY_USER, (LAZY_TWO_LISTS + 1) * PAGE_SIZE);
+	for (unsigned int i = 0; i < LAZY_TWO_LISTS; i++)
+		if (lazy_is_pfn_refused(test, i))
+			paravirt_release_pte(pfn + i);
+	free_pages_exact(pages, LAZY_TWO_LISTS * PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	/* One for each list, which is a batch of its own. */
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, lazy_nr_refused_lists(test));
+}
+
+/* Two lists that fit in one batch. */
+#define LAZY_COMMITS		(LAZY_LIST + 4)
+
+static bool lazy_is_commit_refused(struct kunit *test, unsigned int i)
+{
+	return lazy_is_refused(test, i, LAZY_LIST, LAZY_COMMITS);
+}
+
+/* Commit entries that are read-only, but where Xen is to refuse it @refused. */
+static void lazy_commit(struct kunit *test, pte_t refused)
+{
+	unsigned int wrong = 0, reports = lazy_reports;
+	unsigned long pfns[LAZY_COMMITS];
+	struct vm_area_struct *vma;
+	pte_t *ptes;
+
+	lazy_map_user(test, LAZY_COMMITS, MAP_PRIVATE);
+	for (unsigned int i = 0; i < LAZY_COMMITS; i++) {
+		KUNIT_ASSERT_EQ(test, put_user(i, (u32 __user *)lazy_user_address(i)), 0);
+		pfns[i] = pte_pfn(ptep_get(lazy_user_ptes() + i));
+	}
+	ptes = lazy_user_ptes();
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, LAZY_USER);
+	spin_lock(lazy_user_ptl());
+	lazy_mmu_mode_enable();
+	for (unsigned int i = 0; i < LAZY_COMMITS; i++) {
+		unsigned long addr = lazy_user_address(i);
+		pte_t old = ptep_modify_prot_start(vma, addr, ptes + i);
+		pte_t new = lazy_is_commit_refused(test, i) ? refused : pte_wrprotect(old);
+
+		ptep_modify_prot_commit(vma, addr, ptes + i, old, new);
+		if (i == LAZY_LIST - 1)
+			flush_tlb_one_user(addr);
+	}
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_user_ptl());
+	mmap_read_unlock(current->mm);
+
+	/* What is refused leaves the entry as it was. */
+	for (unsigned int i = 0; i < LAZY_COMMITS; i++) {
+		pte_t pte = ptep_get(ptes + i);
+
+		wrong += pte_pfn(pte) != pfns[i] ||
+			 !!pte_write(pte) != lazy_is_commit_refused(test, i);
+	}
+
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ(test, lazy_reports - reports, lazy_nr_refused_lists(test) > 0);
+}
+
+static void refused_commit_spares_its_neighbours(struct kunit *test)
+{
+	lazy_commit(test, pfn_pte(LAZY_REFUSED_PFN, PAGE_SHARED));
+}
+
+/* More than any machine has. */
+#define LAZY_NO_MFN		BIT(39)
+
+static void commit_of_a_missing_frame_spares_its_neighbours(struct kunit *test)
+{
+	lazy_commit(test, mfn_pte(LAZY_NO_MFN, PAGE_SHARED));
 }
 
 #ifdef CONFIG_KFENCE
@@ -655,7 +916,9 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 
 	KUNIT_CASE(refused_update_spares_its_neighbours),
 	KUNIT_CASE(refused_update_keeps_the_order),
+	KUNIT_CASE(refused_update_keeps_the_order_with_one_by_address),
 	KUNIT_CASE(ioremap_maps_what_xen_permits),
+	KUNIT_CASE_PARAM(vmap_pfn_maps_what_xen_permits, lazy_refused_gen_params),
 
 	KUNIT_CASE_PARAM(interrupt_updates_apart_from_the_section, lazy_irq_gen_params),
 
@@ -674,6 +937,10 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 static struct kunit_case lazy_mmu_mode_xen_refused_cases[] = {
 	KUNIT_CASE(refused_user_update_is_reported),
 	KUNIT_CASE(refused_user_update_spares_its_neighbours),
+	KUNIT_CASE(refused_user_update_behind_a_kernel_one_is_reported),
+	KUNIT_CASE_PARAM(remap_pfn_range_maps_what_xen_permits, lazy_refused_gen_params),
+	KUNIT_CASE_PARAM(refused_commit_spares_its_neighbours, lazy_refused_gen_params),
+	KUNIT_CASE_PARAM(commit_of_a_missing_frame_spares_its_neighbours, lazy_refused_gen_params),
 	{}
 };
 

@@ -11,6 +11,8 @@
  */
 #include <kunit/test.h>
 
+#include <linux/completion.h>
+#include <linux/lazy_mmu_check.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -21,6 +23,8 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -29,6 +33,8 @@
 #include <asm/mmu.h>
 #include <asm/tlbflush.h>
 #include <asm/trace.h>
+
+#include <trace/events/printk.h>
 
 #include "../../../../mm/tests/lazy_mmu_kunit.h"
 
@@ -799,6 +805,179 @@ static void dying_task_leaves_nothing_behind(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_readable);
 }
 
+/* Sleep in a section, which is forbidden */
+
+static unsigned int lazy_nr_warnings;
+
+static void lazy_probe_console(void *data, const char *text, size_t len)
+{
+	if (strnstr(text, " sleeps in a lazy MMU section", len))
+		lazy_nr_warnings++;
+}
+
+struct lazy_sleeper {
+	struct lazy_thread thread;
+	/* In its section. */
+	enum lazy_page page;
+	unsigned long pending;
+	/* In the task that runs when it sleeps there. */
+	enum lazy_page next_page;
+	unsigned long next_pending;
+	/* When it has slept twice. */
+	int preempt_count;
+};
+
+static void lazy_remap_in_a_section(struct lazy_sleeper *sleeper)
+{
+	pte_t *ptep = virt_to_kpte(lazy_addr(0));
+	unsigned long old = pte_val(*ptep);
+
+	/* Unlike lazy_map(), no write that the detector remembers. */
+	lazy_map_silently(0, LAZY_NEW_PAGE);
+	hpte_need_flush(&init_mm, lazy_addr(0), ptep, old, 0);
+	sleeper->page = lazy_write(0);
+	sleeper->pending = lazy_pending();
+}
+
+/*
+ * As in a kernel that does not count preemption, where a section can sleep and
+ * nobody else takes notice.
+ */
+static int lazy_unnoticed_sleeper_fn(void *data)
+{
+	struct lazy_sleeper *sleeper = data;
+
+	preempt_disable();
+	current->lazy_mmu_state.enable_count = 1;
+	lazy_remap_in_a_section(sleeper);
+	current->lazy_mmu_state.enable_count = 0;
+	complete(&sleeper->thread.is_in);
+	preempt_enable_no_resched();
+	wait_for_completion(&sleeper->thread.go_on);
+
+	return 0;
+}
+
+/* Have a task sleep in a section, on this CPU. */
+static struct lazy_sleeper *lazy_sleep(struct kunit *test, int (*fn)(void *))
+{
+	struct lazy_sleeper *sleeper = lazy_start_thread(test, sizeof(*sleeper), fn,
+							 raw_smp_processor_id());
+
+	sleeper->next_pending = lazy_pending();
+	sleeper->next_page = lazy_write(0);
+	lazy_stop_thread(&sleeper->thread);
+
+	/* Otherwise there was nothing to flush. */
+	KUNIT_ASSERT_EQ(test, sleeper->page, LAZY_OLD_PAGE);
+	KUNIT_ASSERT_EQ(test, sleeper->pending, 1);
+
+	return sleeper;
+}
+
+static void sleep_in_a_section_flushes_the_batch(struct kunit *test)
+{
+	struct lazy_sleeper *sleeper;
+
+	lazy_map_slots(test);
+
+	sleeper = lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, sleeper->next_pending, 0);
+	KUNIT_EXPECT_EQ(test, sleeper->next_page, LAZY_NEW_PAGE);
+}
+
+static void sleep_in_a_section_is_warned_about_once(struct kunit *test)
+{
+	unsigned int nr_first;
+
+	lazy_map_slots(test);
+
+	lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+	nr_first = lazy_nr_warnings;
+	/* Have it in the hash table again. */
+	lazy_map(0, LAZY_OLD_PAGE);
+	lazy_write(0);
+	lazy_sleep(test, lazy_unnoticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, nr_first, 1);
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 1);
+}
+
+static void sleep_behind_a_section_is_not_warned_about(struct kunit *test)
+{
+	lazy_map_slots(test);
+
+	lazy_mmu_mode_enable();
+	lazy_map(0, LAZY_NEW_PAGE);
+	lazy_mmu_mode_disable();
+	schedule_timeout_uninterruptible(1);
+
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+}
+
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
+static struct kunit *lazy_sleepers_test;
+static unsigned int lazy_nr_sleeps, lazy_nr_reports;
+
+static void lazy_take_report(const struct lazy_mmu_report *report)
+{
+	lazy_nr_sleeps += report->misuse == LAZY_MMU_SLEEP;
+	lazy_nr_reports++;
+}
+
+static int lazy_noticed_sleeper_fn(void *data)
+{
+	struct lazy_sleeper *sleeper = data;
+
+	/* For its reports to get to the function above. */
+	current->kunit_test = lazy_sleepers_test;
+	lazy_mmu_mode_enable();
+	lazy_remap_in_a_section(sleeper);
+	complete(&sleeper->thread.is_in);
+	wait_for_completion(&sleeper->thread.go_on);
+	schedule_timeout_uninterruptible(1);
+	sleeper->preempt_count = preempt_count();
+	lazy_mmu_mode_disable();
+
+	return 0;
+}
+
+/* The detector is the first to notice, and leaves the mode. */
+static void sleep_in_a_section_is_reported_once(struct kunit *test)
+{
+	struct lazy_sleeper *sleeper;
+
+	lazy_map_slots(test);
+	lazy_nr_sleeps = 0;
+	lazy_nr_reports = 0;
+	lazy_sleepers_test = test;
+	lazy_mmu_report_stub = lazy_take_report;
+	lazy_mmu_report_test = test;
+
+	sleeper = lazy_sleep(test, lazy_noticed_sleeper_fn);
+
+	KUNIT_EXPECT_EQ(test, sleeper->next_pending, 0);
+	KUNIT_EXPECT_EQ(test, sleeper->next_page, LAZY_NEW_PAGE);
+	KUNIT_EXPECT_EQ(test, sleeper->preempt_count, 0);
+	KUNIT_EXPECT_EQ(test, lazy_nr_sleeps, 1);
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports, 1);
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+}
+
+static void lazy_take_no_reports(void)
+{
+	lazy_mmu_report_test = NULL;
+}
+#else
+static void sleep_in_a_section_is_reported_once(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_DEBUG_LAZY_MMU_MODE");
+}
+
+static void lazy_take_no_reports(void) {}
+#endif /* CONFIG_DEBUG_LAZY_MMU_MODE */
+
 /* The radix MMU. A batch that is not empty shows whether a hook looks at it. */
 
 static unsigned long lazy_radix_pending_after(struct kunit *test, void (*hook)(void))
@@ -879,6 +1058,15 @@ static struct kunit_case lazy_mmu_mode_cases[] = {
 	{}
 };
 
+/* Apart, because they have the kernel warn. */
+static struct kunit_case lazy_mmu_mode_sleep_cases[] = {
+	KUNIT_CASE(sleep_in_a_section_flushes_the_batch),
+	KUNIT_CASE(sleep_in_a_section_is_warned_about_once),
+	KUNIT_CASE(sleep_behind_a_section_is_not_warned_about),
+	KUNIT_CASE(sleep_in_a_section_is_reported_once),
+	{}
+};
+
 static int lazy_mmu_mode_init(struct kunit *test)
 {
 	lazy_stay_here();
@@ -896,6 +1084,37 @@ static void lazy_mmu_mode_exit(struct kunit *test)
 	}
 }
 
+static int lazy_mmu_mode_sleep_init(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	/* What was warned about before does not count, nor does what is now. */
+	lazy_clear_warn_once();
+	lazy_nr_warnings = 0;
+
+	return lazy_mmu_mode_init(test);
+}
+
+static void lazy_mmu_mode_sleep_exit(struct kunit *test)
+{
+	lazy_take_no_reports();
+	lazy_clear_warn_once();
+	lazy_mmu_mode_exit(test);
+}
+
+static int lazy_mmu_mode_sleep_suite_init(struct kunit_suite *suite)
+{
+	int ret = register_trace_console(lazy_probe_console, NULL);
+
+	return IS_ENABLED(CONFIG_TRACEPOINTS) ? ret : 0;
+}
+
+static void lazy_mmu_mode_sleep_suite_exit(struct kunit_suite *suite)
+{
+	unregister_trace_console(lazy_probe_console, NULL);
+	tracepoint_synchronize_unregister();
+}
+
 static struct kunit_suite lazy_mmu_mode_suite = {
 	.name = "lazy_mmu_mode_powerpc",
 	.init = lazy_mmu_mode_init,
@@ -903,7 +1122,16 @@ static struct kunit_suite lazy_mmu_mode_suite = {
 	.test_cases = lazy_mmu_mode_cases,
 };
 
-kunit_test_suite(lazy_mmu_mode_suite);
+static struct kunit_suite lazy_mmu_mode_sleep_suite = {
+	.name = "lazy_mmu_mode_powerpc_sleep",
+	.suite_init = lazy_mmu_mode_sleep_suite_init,
+	.suite_exit = lazy_mmu_mode_sleep_suite_exit,
+	.init = lazy_mmu_mode_sleep_init,
+	.exit = lazy_mmu_mode_sleep_exit,
+	.test_cases = lazy_mmu_mode_sleep_cases,
+};
+
+kunit_test_suites(&lazy_mmu_mode_suite, &lazy_mmu_mode_sleep_suite);
 
 MODULE_DESCRIPTION("KUnit tests for lazy MMU sections on book3s64");
 MODULE_LICENSE("GPL");
