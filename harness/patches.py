@@ -4,14 +4,18 @@ mails, and commits in a repository that has the base.
 
 A file that the kernel lacks stands whole in the repository, as the last commit
 leaves it. Its earlier states are that one without the hunks of the mails that
-come later.
+come later. If more than one base adds it, it is as the first of them has it, 6.12
+before the others; where another one differs, the mail that adds it there has the hunks
+from the former to the latter.
 
 	patches/BASE/base		Base: the version that the mails are made on; Package:
-					Debian's; Tried: other versions
+					Debian's; Suite: of Debian, if it is not this machine's;
+					Tried: other versions
 	patches/BASE/series		a line a mail, in order: its name, -U1 for less context,
 					the files that it adds
 	patches/BASE/TOPIC/cover	Subject:, Needs: topics, To:, a blank line, text
-	patches/BASE/TOPIC/*.patch	mails without the files that they add
+	patches/BASE/TOPIC/*.patch	mails without the files that they add, but for what
+					differs from another base's
 	patches/BASE/final/*.diff	what git diff -W has of files that the base has
 	patches/BASE/subsets		see subsets.py
 """
@@ -109,8 +113,10 @@ def library(*words: str) -> None:
 
 # ------------------------------------------------------------------- the base
 
-def bases() -> list[str]:
-	return sorted(path.parent.name for path in ROOT.glob('patches/*/base'))
+def bases(root: Path = ROOT) -> list[str]:
+	"""In the order in which files that they share are theirs."""
+	return sorted((path.parent.name for path in root.glob('patches/*/base')),
+		      key=lambda name: (name != DEFAULT_BASE, name))
 
 
 BASE = os.environ.get('BASE') or DEFAULT_BASE
@@ -187,6 +193,8 @@ class Mail:
 	# or that an earlier mail added.
 	head: str = ''
 	sections: list[Section] = field(default_factory=list)
+	# What files that it adds have otherwise than in the base they are shared with.
+	differs: list[Section] = field(default_factory=list)
 
 	@property
 	def topic(self) -> str:
@@ -200,7 +208,9 @@ class Mail:
 	def parse(self, text: str) -> None:
 		head, *sections = re.split(r'^(?=diff --git )', text, flags=re.M)
 		self.head = head.partition('\n---\n')[0].rstrip('\n') + '\n'
-		self.sections = split_diff(''.join(sections))
+		diff = split_diff(''.join(sections))
+		self.sections = [section for section in diff if section.path not in self.files]
+		self.differs = [section for section in diff if section.path in self.files]
 
 
 def split_diff(diff: str) -> list[Section]:
@@ -306,6 +316,13 @@ class Series:
 					raise Error(f'{topic} needs {need}, which is not selected')
 		return [topic for topic in self.topics if topic in chosen]
 
+	def shared(self) -> set[str]:
+		"""The files that stand as another base has them."""
+		names = bases(self.root)
+		before = names[:names.index(BASE)] if self.patches == PATCHES and BASE in names else []
+		return {name for base in before
+			for name in Series(self.root, f'patches/{base}').files} & set(self.files)
+
 	def mails_of(self, topics: Iterable[str]) -> list[Mail]:
 		return [mail for mail in self.mails if mail.topic in topics]
 
@@ -398,26 +415,39 @@ def why_not(error: GitError) -> str:
 	return ' '.join(where) or lines[0].partition('error: ')[2] or lines[0]
 
 
+def standing(repo: Scratch, root: Path, names: list[str]) -> dict[str, Entry]:
+	"""Files as the repository has them."""
+	blobs = repo.git('hash-object', '-w', '--no-filters', '--stdin-paths', text=''.join(
+		f'{root / name}\n' for name in names)).split() if names else []
+	return {name: Entry('100755' if os.access(root / name, os.X_OK) else '100644', blob)
+		for name, blob in zip(names, blobs)}
+
+
+def final_states(repo: Scratch, series: Series) -> dict[str, Entry]:
+	"""The files that the series adds, as its last commit leaves them."""
+	shared = series.shared()
+	repo.set_index(standing(repo, series.root, series.files))
+	for mail in series.mails:
+		for section in mail.differs:
+			if section.path not in shared:
+				raise Error(f'{series.patches}/{mail.name} adds {section.path} and has a '
+					    'hunk for it; the file stands whole in the repository')
+		try:
+			repo.apply(mail.differs)
+		except GitError as error:
+			raise Error(f'{series.patches}/{mail.name} does not fit the file that another base '
+				    f'has too: {why_not(error)}') from None
+	return repo.index()
+
+
 def first_states(repo: Scratch, series: Series) -> dict[str, Entry]:
 	"""What the commits that add files add: takes later hunks off their final states,
 	the last mail first.
 	"""
 	first: dict[str, Entry] = {}
-	final: dict[str, Entry] = {}
-	if series.files:
-		blobs = repo.git('hash-object', '-w', '--no-filters', '--stdin-paths', text=''.join(
-			f'{series.root / name}\n' for name in series.files)).split()
-		for name, blob in zip(series.files, blobs):
-			mode = '100755' if os.access(series.root / name, os.X_OK) else '100644'
-			final[name] = Entry(mode, blob)
-	repo.set_index(final)
-	later = set(final)
+	later = set(final_states(repo, series))
 	for mail in reversed(series.mails):
 		sections = [section for section in mail.sections if section.path in later]
-		for section in sections:
-			if section.path in mail.files:
-				raise Error(f'{series.patches}/{mail.name} adds {section.path} and has a '
-					    'hunk for it; the file stands whole in the repository')
 		try:
 			repo.apply(sections, '-R')
 		except GitError as error:
@@ -512,9 +542,8 @@ def make_commits(repo: Scratch, start: str, series: Series, mails: Optional[list
 		before = now
 	if not mails:
 		return start
-	for name in series.files if whole else []:
-		blob = repo.git('hash-object', '--no-filters', str(series.root / name)).strip()
-		if before[name].blob != blob:
+	for name, entry in final_states(repo, series).items() if whole else []:
+		if before[name].blob != entry.blob:
 			raise Error(f'{name} is not what the mails make of it')
 	subprocess.run(['git', 'fast-import', '--quiet', '--force', '--date-format=rfc2822'],
 		       input=b''.join(stream), env=repo.env, check=True)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 # No files beside the scripts.
 sys.dont_write_bytecode = True
+from archive import Archive, TARBALL_OF_DEB, ask
 import patches
 from patches import Error, GitError, Mail, Scratch, Series
 import tree
@@ -143,57 +144,32 @@ def left_out(repo: Scratch, base: str, head: str, series: Series, topics: list[s
 
 # ------------------------------------------------------------- every version
 
-class Archive:
-	"""The versions of the base's package that Debian's archive has."""
+class Kernels(Archive):
+	"""Debian's versions of the base, as far as the series changes them."""
 
 	def __init__(self, members: Iterable[str]) -> None:
-		fields = patches.base_fields()
-		self.package, self.tried = fields['Package'], fields.get('Tried', '').split()
-		self.cache = patches.BUILD / 'cache'
-		self.cache.mkdir(parents=True, exist_ok=True)
+		super().__init__()
 		# Only these files are unpacked.
 		self.members = Path(patches.TMP, 'members')
 		patches.write(self.members, ''.join(f'{self.package}/{name}\n' for name in sorted({*members, 'Makefile'})))
-		self.installed = self.ask('dpkg-query', '-W', '-f', '${Version}', self.package)
-
-	@staticmethod
-	def ask(*command: str) -> str:
-		try:
-			return patches.run(*command).strip()
-		except (GitError, OSError):
-			return ''
+		self.installed = '' if self.suite else ask('dpkg-query', '-W', '-f', '${Version}', self.package)
 
 	def versions(self) -> list[str]:
-		result: list[str] = []
-		for command in ('', 'update'):
-			if command and (result or self.ask('id', '-u') != '0'):
-				break
-			if command:
-				self.ask('apt-get', '-qq', command)
-			lines = self.ask('apt-cache', 'madison', self.package).split('\n')
-			result = [line.split('|')[1].strip() for line in lines if '|' in line]
-		if not result:
-			raise Error(f'apt-cache knows no {self.package}; as root: apt-get update')
-		for version in self.tried:
+		result = super().versions()
+		for version in patches.base_fields().get('Tried', '').split():
 			if not any(other.startswith(f'{version}-') for other in result):
 				patches.note(f'{version} is no longer in the archive, and was not tried')
-		return sorted(set(result), key=lambda version: [int(n) for n in re.findall(r'\d+', version)])
+		return result
 
 	def unpack(self, version: str) -> Path:
 		"""A repository with the files of that version that change, tagged base."""
-		out, deb = self.cache / version, self.cache / f'{self.package}_{version}_all.deb'
-		source = tree.tarball()
-		if version == self.installed and source.is_file():
-			command = 'cat "$1"'
-		else:
-			command, source = 'dpkg-deb --fsys-tarfile "$1" | tar -xO "./usr/src/$2.tar.xz"', deb
-			if not deb.is_file():
-				patches.run('env', '-C', self.cache, 'apt-get', 'download', '-qq', '-o',
-					 'APT::Sandbox::User=root', f'{self.package}={version}')
+		out, source, command = self.cache / version, tree.tarball(), 'cat "$1"'
+		if version != self.installed or not source.is_file():
+			source, command = self.deb(version), TARBALL_OF_DEB
 		patches.run('rm', '-rf', out)
 		out.mkdir()
 		# Some files may be missing there: git am says which.
-		self.ask('bash', '-c', f'{command} | tar -xJ -C "$3" --strip-components=1 --occurrence=1 -T "$4"',
+		ask('bash', '-c', f'{command} | tar -xJ -C "$3" --strip-components=1 --occurrence=1 -T "$4"',
 			 'bash', str(source), self.package, str(out), str(self.members))
 		if not (out / 'Makefile').is_file():
 			raise Error('it does not unpack')
@@ -264,7 +240,7 @@ def check() -> None:
 		if subset.platforms:
 			count(f'{subset.name} alone',
 			      '; '.join(list(left_out(repo, base, head, series, subset.topics))[:5]))
-	archive = Archive(members)
+	archive = Kernels(members)
 	for version in archive.versions():
 		try:
 			kernel = archive.unpack(version)

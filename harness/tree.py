@@ -19,11 +19,12 @@ from typing import NamedTuple, Optional
 
 # No files beside the scripts.
 sys.dont_write_bytecode = True
+from archive import TARBALL_OF_DEB, Archive
 from patches import (
-	BASE, BUILD, ENV, Error, GitError, NO_CONFIG, PATCHES, ROOT, Scratch, Series, TMP,
+	BASE, BUILD, ENV, Entry, Error, GitError, NO_CONFIG, PATCHES, ROOT, Scratch, Series, TMP,
 	TOPIC, TREE, base_fields, bases, check_topics, git, git_line, library, main,
-	make_commits, named, note, read, release_of, run, version_of, without_topic, write,
-	write_series)
+	make_commits, named, note, read, release_of, run, standing, version_of, without_topic,
+	write, write_series)
 
 BRANCH = 'lazy-mmu'
 MANIFEST = 'lazy-mmu-manifest'
@@ -33,12 +34,21 @@ BY_HAND = re.compile(rf'base|subsets|{TOPIC}/cover')
 
 # ------------------------------------------------------------------- the base
 
+def from_suite() -> bool:
+	"""Whether the base comes from Debian's archive and not from this machine."""
+	return bool(base_fields().get('Suite')) and not os.environ.get('LINUX_TARBALL')
+
+
 def tarball() -> Path:
 	return Path(os.environ.get('LINUX_TARBALL') or
 		    f'/usr/src/{base_fields()["Package"]}.tar.xz')
 
 
 def tarball_id() -> str:
+	if from_suite():
+		# A version never changes there. A tree of it that came from elsewhere will do.
+		version = base_fields()['Base']
+		return Recorded(TREE).base if TREE.exists() and tree_version() == version else version
 	try:
 		stat = tarball().stat()
 	except OSError:
@@ -51,11 +61,14 @@ def import_base() -> str:
 	missing. Nothing else in an existing tree changes.
 	"""
 	source, new = tarball(), TREE.with_name('linux.new')
-	if not source.is_file():
+	if not from_suite() and not source.is_file():
 		if os.environ.get('LINUX_TARBALL'):
 			raise Error(f'LINUX_TARBALL={source}: no such file')
 		library('need', base_fields()['Package'])
 	library('need_space', '8', 'the kernel tree')
+	if from_suite():
+		library('need', 'apt', 'dpkg', 'debian-archive-keyring')
+		source = Archive().base_deb()
 	print(f'unpacking {source}', flush=True)
 	shutil.rmtree(new, ignore_errors=True)
 	new.mkdir(parents=True)
@@ -70,7 +83,11 @@ def import_base() -> str:
 def unpack_base(source: Path, new: Path) -> str:
 	"""Returns the version."""
 	try:
-		run('tar', '-xf', source, '--strip-components=1', '-C', new)
+		if from_suite():
+			run('bash', '-c', f'set -o pipefail; {TARBALL_OF_DEB} | tar -xJ --strip-components=1 '
+			    '-C "$3"', 'bash', source, base_fields()['Package'], new)
+		else:
+			run('tar', '-xf', source, '--strip-components=1', '-C', new)
 	except GitError:
 		raise Error(f'{source} does not unpack') from None
 	makefile = new / 'Makefile'
@@ -85,6 +102,10 @@ def unpack_base(source: Path, new: Path) -> str:
 		write(ignore, re.sub(r'#\n# Debian packaging: ignore everything.*',
 				     '!.kunitconfig\n', read(ignore), flags=re.S))
 	return version
+
+
+def tree_version() -> str:
+	return git_line(TREE, 'log', '-1', '--format=%s', 'base').rpartition(' ')[2]
 
 
 def commit_base(new: Path, version: str) -> str:
@@ -230,6 +251,10 @@ def export_commits(repo: Scratch, start: str, end: str, out: Path) -> list[Commi
 	check_topics([commit.topic for commit in commits], ROOT, PATCHES)
 	lines, options, number, topic = [series_head()], old_options(), 0, ''
 	everything = added_files(repo, commits)
+	new = [name for added in everything for name in added]
+	# As another base has them, and as they are here.
+	shared = standing(repo, ROOT, sorted(files_of_bases_before() & {*new}))
+	final = repo.tree_entries(end, new)
 	for commit, bare, added in zip(commits, bare_commits(repo, start, commits), everything):
 		number = number + 1 if commit.topic == topic else 1
 		topic = commit.topic
@@ -238,14 +263,14 @@ def export_commits(repo: Scratch, start: str, end: str, out: Path) -> list[Commi
 		# let a mail apply where its neighbours differ. --sparse and --always
 		# keep a commit that only adds files.
 		context = options.get(commit.slug, [])
-		write(out / PATCHES / name, repo.git(
+		mail = repo.git(
 			'format-patch', '-1', '--stdout', '-N', '--no-signature', '--abbrev=12',
 			'--no-renames', '--stat=72', '--always', '--sparse', '--zero-commit', *context,
-			bare, '--', '.', *(f':(exclude,literal){path}' for path in added)))
+			bare, '--', '.', *(f':(exclude,literal){path}' for path in added))
+		write(out / PATCHES / name, mail + difference(repo, shared, final, added))
 		lines.append(' '.join([name, *context, *added]) + '\n')
 	write(out / PATCHES / 'series', ''.join(lines))
-	new = [name for added in everything for name in added]
-	for name, entry in repo.tree_entries(end, new).items():
+	for name, entry in {**final, **shared}.items():
 		data = subprocess.run(['git', 'cat-file', 'blob', entry.blob], env=repo.env,
 				      stdout=subprocess.PIPE, check=True).stdout
 		(out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -259,6 +284,29 @@ def export_commits(repo: Scratch, start: str, end: str, out: Path) -> list[Commi
 	write(out / PATCHES / 'base', re.sub(r'^Base:.*', f'Base: {version}',
 					     read(ROOT / PATCHES / 'base'), flags=re.M))
 	return commits
+
+
+def files_of(names: list[str]) -> set[str]:
+	"""The files that bases add."""
+	return {name for base in names for name in Series(ROOT, f'patches/{base}').files}
+
+
+def files_of_bases_before() -> set[str]:
+	"""Those that are not this base's, if it adds them too."""
+	return files_of(bases()[:bases().index(BASE)])
+
+
+def files_of_other_bases() -> set[str]:
+	return files_of([name for name in bases() if name != BASE])
+
+
+def difference(repo: Scratch, old: dict[str, Entry], new: dict[str, Entry], names: list[str]) -> str:
+	"""The diff from old to new of those files that both have."""
+	trees = []
+	for entries in (old, new):
+		repo.set_index({name: entries[name] for name in names if name in old})
+		trees.append(repo.git('write-tree').strip())
+	return repo.git('diff-tree', '-r', '-p', '--abbrev=12', '--no-renames', *trees)
 
 
 def changed_areas(repo: Scratch, start: str, end: str) -> dict[str, list[str]]:
@@ -416,9 +464,12 @@ def cmd_save(_: argparse.Namespace) -> None:
 	# Edited is what is neither as it was nor as it shall be.
 	lost = sorted(name for name in {*now, *want, *recorded.files} - {kept}
 		      if now.get(name) not in (want.get(name), recorded.files.get(name)))
+	# What another base has changed here is not to be undone by hunks.
+	lost += sorted(name for name in files_of_bases_before() & {*recorded.files}
+		       if now.get(name) != recorded.files[name])
 	if lost:
 		raise Error(f'edited in the repository since make tree, not overwritten: {" ".join(lost)}')
-	for name in sorted({*now} - {*want}):
+	for name in sorted({*now} - {*want} - files_of_other_bases()):
 		print(f'remove {name}')
 		(ROOT / name).unlink()
 		for parent in (ROOT / name).parents:
@@ -440,10 +491,10 @@ def cmd_verify(_: argparse.Namespace) -> None:
 	want = states(out, files_below(out))
 	# What is written by hand, and what belongs to other bases.
 	other = {f'{PATCHES}/subsets', *(f'{PATCHES}/{topic}/cover' for topic in series.topics)}
+	other |= files_of_other_bases()
 	for name in bases():
 		if name != BASE:
 			other.update(files_below(ROOT, 'patches', name))
-			other.update(Series(ROOT, f'patches/{name}').files)
 	now = {}
 	for top in ROOT.iterdir():
 		if top.is_dir() and (top.name == 'patches' or not is_ours(f'{top.name}/')):
