@@ -245,8 +245,10 @@ class Cover:
 class Series:
 	"""What patches/ below root holds."""
 
-	def __init__(self, root: Path = ROOT, patches: str = PATCHES, flat: bool = False) -> None:
-		self.root, self.patches = root, patches
+	def __init__(self, root: Path = ROOT, patches: str = PATCHES, flat: bool = False,
+		     others: Optional[Path] = None) -> None:
+		# Where the other bases are, if not beside it.
+		self.root, self.patches, self.others = root, patches, others or root
 		self.file = f'{patches}/series'
 		self.mails: list[Mail] = []
 		if not (root / self.file).is_file():
@@ -318,13 +320,23 @@ class Series:
 
 	def shared(self) -> set[str]:
 		"""The files that stand as another base has them."""
-		names = bases(self.root)
-		before = names[:names.index(BASE)] if self.patches == PATCHES and BASE in names else []
-		return {name for base in before
-			for name in Series(self.root, f'patches/{base}').files} & set(self.files)
+		if self.patches != PATCHES:
+			return set()
+		return files_of(bases_before(self.others), self.others) & {*self.files}
 
 	def mails_of(self, topics: Iterable[str]) -> list[Mail]:
 		return [mail for mail in self.mails if mail.topic in topics]
+
+
+def bases_before(root: Path = ROOT) -> list[str]:
+	"""Whose the files are that this base adds too."""
+	names = bases(root)
+	return names[:names.index(BASE)] if BASE in names else []
+
+
+def files_of(names: list[str], root: Path = ROOT) -> set[str]:
+	"""The files that bases add."""
+	return {name for base in names for name in Series(root, f'patches/{base}').files}
 
 
 def check_topics(topics: list[str], root: Path, patches: str) -> None:

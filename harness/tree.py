@@ -22,9 +22,9 @@ sys.dont_write_bytecode = True
 from archive import TARBALL_OF_DEB, Archive
 from patches import (
 	BASE, BUILD, ENV, Entry, Error, GitError, NO_CONFIG, PATCHES, ROOT, Scratch, Series, TMP,
-	TOPIC, TREE, base_fields, bases, check_topics, git, git_line, library, main,
-	make_commits, named, note, read, release_of, run, standing, version_of, without_topic,
-	write, write_series)
+	TOPIC, TREE, base_fields, bases, bases_before, check_topics, files_of, git, git_line,
+	library, main, make_commits, named, note, read, release_of, run, standing, version_of,
+	without_topic, write, write_series)
 
 BRANCH = 'lazy-mmu'
 MANIFEST = 'lazy-mmu-manifest'
@@ -253,7 +253,7 @@ def export_commits(repo: Scratch, start: str, end: str, out: Path) -> list[Commi
 	everything = added_files(repo, commits)
 	new = [name for added in everything for name in added]
 	# As another base has them, and as they are here.
-	shared = standing(repo, ROOT, sorted(files_of_bases_before() & {*new}))
+	shared = standing(repo, ROOT, sorted(files_of(bases_before()) & {*new}))
 	final = repo.tree_entries(end, new)
 	for commit, bare, added in zip(commits, bare_commits(repo, start, commits), everything):
 		number = number + 1 if commit.topic == topic else 1
@@ -284,16 +284,6 @@ def export_commits(repo: Scratch, start: str, end: str, out: Path) -> list[Commi
 	write(out / PATCHES / 'base', re.sub(r'^Base:.*', f'Base: {version}',
 					     read(ROOT / PATCHES / 'base'), flags=re.M))
 	return commits
-
-
-def files_of(names: list[str]) -> set[str]:
-	"""The files that bases add."""
-	return {name for base in names for name in Series(ROOT, f'patches/{base}').files}
-
-
-def files_of_bases_before() -> set[str]:
-	"""Those that are not this base's, if it adds them too."""
-	return files_of(bases()[:bases().index(BASE)])
 
 
 def files_of_other_bases() -> set[str]:
@@ -450,7 +440,7 @@ def cmd_save(_: argparse.Namespace) -> None:
 	out, repo = Path(TMP, 'export'), Scratch(TREE)
 	head = git(TREE, 'rev-parse', BRANCH).strip()
 	commits = export_commits(repo, base, head, out)
-	again = make_commits(repo, base, Series(out), trailers=True)
+	again = make_commits(repo, base, Series(out, others=ROOT), trailers=True)
 	for old, new in zip(commits, branch_commits(repo, base, again)):
 		pairs = zip(old.facts.rstrip('\n').split('\n') + [''], new.facts.split('\n') + [''])
 		differs = [line for line, other in pairs if line != other]
@@ -465,7 +455,7 @@ def cmd_save(_: argparse.Namespace) -> None:
 	lost = sorted(name for name in {*now, *want, *recorded.files} - {kept}
 		      if now.get(name) not in (want.get(name), recorded.files.get(name)))
 	# What another base has changed here is not to be undone by hunks.
-	lost += sorted(name for name in files_of_bases_before() & {*recorded.files}
+	lost += sorted(name for name in files_of(bases_before()) & {*recorded.files}
 		       if now.get(name) != recorded.files[name])
 	if lost:
 		raise Error(f'edited in the repository since make tree, not overwritten: {" ".join(lost)}')

@@ -9,7 +9,8 @@ ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 # fake_kernel VERSION: a tarball like linux-source's, in KERNELS. Call it in
 # setup_file, so that each is made once.
 fake_kernel() {
-	local dir=$BATS_FILE_TMPDIR/$1/linux-source-6.12 name
+	local package=linux-source-${1%.*} name
+	local dir=$BATS_FILE_TMPDIR/$1/$package
 
 	export KERNELS=$BATS_FILE_TMPDIR
 	mkdir -p "$dir/mm" "$dir/kernel" "$dir/arch/arm64/mm"
@@ -83,7 +84,7 @@ esac
 END
 	chmod +x "$dir/tools/testing/kunit/kunit.py"
 	printf 'struct kunit_suite s = {\n\t.name = "lazy_mmu_mode",\n};\n' >"$dir/mm/suite.c"
-	tar -cJf "$KERNELS/linux-$1.tar.xz" -C "$dir/.." linux-source-6.12
+	tar -cJf "$KERNELS/linux-$1.tar.xz" -C "$dir/.." "$package"
 }
 
 # fresh: REPO, an own copy of the repository without a series, whose kernel tree

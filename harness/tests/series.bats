@@ -253,7 +253,7 @@ topics() {
 	refuses "LINUX=$USER/mm is not a git tree" tool apply "$USER/mm"
 	git init -q "$BATS_TEST_TMPDIR/old"
 	refuses "holds no Linux" tool apply "$BATS_TEST_TMPDIR/old"
-	cp "$KERNELS/6.11.3/linux-source-6.12/Makefile" "$BATS_TEST_TMPDIR/old"
+	cp "$KERNELS/6.11.3/linux-source-6.11/Makefile" "$BATS_TEST_TMPDIR/old"
 	git -C "$BATS_TEST_TMPDIR/old" add -A
 	git -C "$BATS_TEST_TMPDIR/old" commit -qm old
 	refuses "is Linux 6.11.3, not 6.12" tool apply "$BATS_TEST_TMPDIR/old"
