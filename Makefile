@@ -50,8 +50,8 @@ test: ## tests of the harness
 results: ## results/*/README.md and the plots, from the JSON beside it
 	@harness/results.py
 
-## BASE=6.12 is the base, a directory of patches/. LINUX_TARBALL=FILE takes another
-## linux-6.12.y tarball than that of Debian's package linux-source-6.12.
+## BASE=6.12 is the base, a directory of patches/; there is 7.3 as well. LINUX_TARBALL=FILE
+## takes another tarball of that release than that of Debian's package.
 
 .PHONY: help run kunit shell check tree save verify series apply review clean subsets lint docs \
 	bisect mutants bench compare stress test results
