@@ -257,10 +257,10 @@ static unsigned int pgt_nr_readonly_around(struct page **pages, unsigned int nr)
 	return nr_readonly;
 }
 
-static void linear_map_of_an_area_changes_with_it(struct kunit *test)
+/* An area whose pages are in the order of the parameter. */
+static struct vm_struct *pgt_make_area(struct kunit *test)
 {
 	const struct pgt_order_param *param = test->param_value;
-	unsigned int inside[3], outside[2];
 	struct vm_struct *area;
 	void *addr;
 
@@ -272,6 +272,17 @@ static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 	area = find_vm_area(addr);
 	pgt_order_pages(area->pages, area->nr_pages, param->order);
 
+	return area;
+}
+
+static void linear_map_of_an_area_changes_with_it(struct kunit *test)
+{
+	unsigned int inside[3], outside[2];
+	struct vm_struct *area;
+	void *addr;
+
+	area = pgt_make_area(test);
+	addr = area->addr;
 	inside[0] = pgt_nr_readonly(area->pages, area->nr_pages);
 	outside[0] = pgt_nr_readonly_around(area->pages, area->nr_pages);
 	set_memory_ro((unsigned long)addr, PGT_AREA_PAGES);
@@ -290,20 +301,13 @@ static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 /* The other pages of the area are none of the caller's business. */
 static void linear_map_of_a_part_changes_with_it(struct kunit *test)
 {
-	const struct pgt_order_param *param = test->param_value;
 	const unsigned int first = 5, nr = 9, behind = first + nr;
 	unsigned int part, before, after, nr_rw;
 	struct vm_struct *area;
 	void *addr;
 
-	if (!rodata_full)
-		kunit_skip(test, "the linear map stays as it is");
-
-	addr = vmalloc(PGT_AREA_PAGES * PAGE_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, addr);
-	area = find_vm_area(addr);
-	pgt_order_pages(area->pages, area->nr_pages, param->order);
-
+	area = pgt_make_area(test);
+	addr = area->addr;
 	set_memory_ro((unsigned long)addr + first * PAGE_SIZE, nr);
 	before = pgt_nr_readonly(area->pages, first);
 	part = pgt_nr_readonly(area->pages + first, nr);
