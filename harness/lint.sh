@@ -147,8 +147,8 @@ lint_coccinelle() {
 }
 
 # Compiles what the series touches with W=1, which includes kernel-doc, and runs
-# sparse on it, then the same commands on the base's sources with the same generated
-# headers.
+# sparse on it, then the commands that complain on the base's sources with the same
+# generated headers.
 lint_kernel() {
 	local objects log=$LOG.lint name="W=1 and sparse, ${P[Kernel]}" check=2
 
@@ -175,7 +175,10 @@ lint_kernel() {
 		return
 	fi
 	tar -xf "$TMP/objects.tar" -C "$OUT"
-	grep -E "^  ((${P[Cross]})?(gcc|sparse) (.* )?-D__KERNEL__|$TREE/scripts/kernel-doc) (.* )?$TREE/[^ ]*\.c( |\$)" "$log" |
+	# A command that says nothing of the series cannot say what the base does not.
+	commands="^  ((${P[Cross]})?(gcc|sparse) (.* )?-D__KERNEL__|$TREE/scripts/kernel-doc) (.* )?$TREE/[^ ]*\\.c( |\$)" \
+		awk '$0 ~ ENVIRON["commands"] { command = $0; next }
+		     command && /(warning|error): / { print command; command = "" }' "$log" |
 		sed -E "s, ; .*,,; s, -Wp\,-MMD\,[^ ]*,,; s, -o [^ ]*\.[os] , -o /dev/null ,
 			s,$TREE/,$OLD/,g" >"$TMP/commands"
 	# One print a command, so that parallel ones do not mix.
