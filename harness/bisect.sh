@@ -24,15 +24,16 @@ boots() {
 	grep -qE '^(\[[^]]*\] *)?1\.\.0$' "$2.boot" && check_log "$2"
 }
 
-# worker KERNEL: what there is to do in its directory.
+# worker KERNEL: what there is to do in its directory, with a work tree of its own.
 worker() {
-	local work=$HOME_DIR/linux-$SLOT name commit slug title start content log out image
+	local work=$HOME_DIR/$1/linux name commit slug title start content log out image
 
+	mkdir -p "${work%/*}"
 	grep "^$1 " "$JOBS" | while read -r _ name commit slug title; do
 		platform "$name"
 		start=$SECONDS
 		content=$(content "$commit")
-		log=$HOME_DIR/$slug.$name out=$HOME_DIR/$1
+		log=$HOME_DIR/$slug.$name out=$HOME_DIR/$1/out
 		if grep -qx "$content $name" "$PASSED"; then
 			echo "ok      $name, $title (before)"
 		elif tree_at "$work" "$commit" && build "$OUT/.config" "$work" "$out" "$log.build" &&
@@ -75,7 +76,7 @@ cut -d ' ' -f 1,2 "$JOBS" | sort -u | while read -r kernel name; do
 done
 # Two kernels at a time: one boots while the other one compiles.
 cut -d ' ' -f 1 "$JOBS" | sort -u |
-	xargs -r -n 1 -P 2 --process-slot-var=SLOT "$0" worker | tee "$TMP/said"
+	xargs -r -n 1 -P 2 "$0" worker | tee "$TMP/said"
 [ "$(wc -l <"$TMP/said")" = "$(wc -l <"$JOBS")" ] || die "not every kernel came to its end"
 echo "$(grep -c ^ok "$TMP/said" || :) passed, $(grep -c ^FAILED "$TMP/said" || :) failed"
 ! grep -q ^FAILED "$TMP/said"

@@ -63,8 +63,11 @@ configure() {
 }
 
 # build CONFIG WORK OUT LOG: the kernel of WORK, which drops options it does not have.
+# ccache makes paths relative before the compiler can cut srctree off __FILE__.
 build() {
-	local target
+	local target relative
+
+	relative=$(realpath --relative-to="$3" "$2") || return
 
 	need_space 3 "a kernel"
 	mkdir -p "$3"
@@ -75,7 +78,7 @@ build() {
 	for target in olddefconfig all; do
 		# shellcheck disable=SC2086 # a list
 		make -C "$2" O="$3" ARCH="${P[Arch]}" CROSS_COMPILE="${P[Cross]}" ${P[Make]} \
-			-j"$(nproc)" $target || return
+			KCPPFLAGS="-fmacro-prefix-map=$relative/=" -j"$(nproc)" $target || return
 	done >"$4" 2>&1 </dev/null
 }
 

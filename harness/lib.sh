@@ -22,16 +22,14 @@ export LC_ALL=C.UTF-8
 export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_VERSION=1 \
 	KBUILD_BUILD_USER=lazy-mmu KBUILD_BUILD_HOST=localhost
 
-# Debian's ccache has a directory of compilers, ours and the host's. Two traps: what
-# .incbin takes in, such as an initramfs, is not in the compiler's list of headers, so
-# no depend mode. And no base directory, though other clones and work trees would hit
-# with one: it makes paths relative before the compiler can cut srctree off them, in
-# __FILE__, where images then differ by tree, and in the warnings that lint compares.
+# Debian's ccache has a directory of compilers, ours and the host's. What .incbin
+# takes in, such as an initramfs, is not in the compiler's list of headers, so no
+# depend mode. With a base directory other clones hit as well, see build().
 use_ccache() {
 	[ -x /usr/bin/ccache ] || return 0
 	PATH=/usr/lib/ccache:$PATH
-	export CCACHE_NODEPEND=1
-	unset CCACHE_BASEDIR CCACHE_DEPEND
+	export CCACHE_NODEPEND=1 CCACHE_BASEDIR=$ROOT
+	unset CCACHE_DEPEND
 }
 use_ccache
 

@@ -42,7 +42,7 @@ changed() {
 # places an imbalance in any header that it inlined: there the function counts.
 message_keys() {
 	grep -E '^[^<].*(warning|error): ' |
-		sed -E "s,^($TREE|$OLD)/,,; s/:[0-9]+(:[0-9]+)?: /: /; s/at [^ ]*:[0-9]+/at/g
+		sed -E "s,^($TREE|$OLD|\.\./linux|\.\./lint/base)/,,; s/:[0-9]+(:[0-9]+)?: /: /; s/at [^ ]*:[0-9]+/at/g
 			s/^[^ ]*: (warning: context imbalance in )/\1/" |
 		sort
 }

@@ -64,7 +64,7 @@ apply() {
 
 # compile LOG: anew what the build before made wrong, and what is wrong now.
 compile() {
-	local out=$HOME_DIR/${P[Kernel]}
+	local out=$HOME_DIR/${P[Kernel]}/out
 
 	[ -d "$SAVED" ] || : >"$TMP/objects"
 	mkdir -p "$out"
@@ -76,7 +76,7 @@ compile() {
 
 # boots LOG
 boots() {
-	run_tests "$HOME_DIR/${P[Kernel]}" "$1" "$(field Filter)" >"$1.out" 2>&1
+	run_tests "$HOME_DIR/${P[Kernel]}/out" "$1" "$(field Filter)" >"$1.out" 2>&1
 }
 
 # reason LOG: what the mutant was killed by.
@@ -125,11 +125,13 @@ judge() {
 	fi
 }
 
-# worker KERNEL: its mutants, in a work tree of its own.
+# worker KERNEL: its mutants, in a work tree of its own, which ccache finds where
+# build/linux is for other builds.
 worker() {
 	local name mutant content key start verdict when
 
-	WORK=$HOME_DIR/linux-$1
+	WORK=$HOME_DIR/$1/linux
+	mkdir -p "${WORK%/*}"
 	tree_at "$WORK" lazy-mmu
 	# Not stdin, which is the terminal's.
 	while read -r _ name mutant <&3; do

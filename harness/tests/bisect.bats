@@ -28,9 +28,9 @@ counted() {
 	works bisect arm64
 	is "$(counted)" "2 passed, 0 failed"
 	is "$(grep -c '^ok      arm64, .* mm: ' <<<"$output")" 2
-	is "$(calls 'kunit.py exec' "build_dir=$REPO/build/bisect/arm64")" 1
+	is "$(calls 'kunit.py exec' "build_dir=$REPO/build/bisect/arm64/out")" 1
 	# Of the commit, not of the branch.
-	is "$(calls 'make all' "O=$REPO/build/bisect/arm64")" 2
+	is "$(calls 'make all' "O=$REPO/build/bisect/arm64/out")" 2
 }
 
 @test "a second run resumes" {

@@ -39,7 +39,7 @@ mutants() {
 	is "$(tr -s ' ' <<<"$output" | grep -E '^(numbers|letters)')" "$(printf '%s\n' "letters 1 0" "numbers 1 1")"
 	is "$(calls 'kunit.py exec' ' lazy')" 4
 	# The tree is as before, and so is its copy.
-	is "$(git -C "$TREE" status --porcelain; git -C "$REPO/build/mutants/linux-arm64" status --porcelain)" ""
+	is "$(git -C "$TREE" status --porcelain; git -C "$REPO/build/mutants/arm64/linux" status --porcelain)" ""
 }
 
 @test "a second run resumes, and knows both verdicts" {
@@ -116,7 +116,7 @@ mutants() {
 	complains "^broken    arm64: numbers/header, does not apply" mutants
 	sed -i '1i Objects: mm/memory.o mm/suite.o' "$REPO/mutants/numbers/header.patch"
 	complains "^survived  arm64: numbers/header" mutants
-	is "$(xargs <"$REPO/build/mutants/arm64/wrong")" "mm/memory.o mm/suite.o"
+	is "$(xargs <"$REPO/build/mutants/arm64/out/wrong")" "mm/memory.o mm/suite.o"
 }
 
 @test "a mutant that kills the kernel, or is not booted" {
