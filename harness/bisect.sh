@@ -28,7 +28,6 @@ boots() {
 worker() {
 	local work=$HOME_DIR/$1/linux name commit slug title start content log out image
 
-	mkdir -p "${work%/*}"
 	grep "^$1 " "$JOBS" | while read -r _ name commit slug title; do
 		platform "$name"
 		start=$SECONDS

@@ -67,10 +67,9 @@ configure() {
 build() {
 	local target relative
 
-	relative=$(realpath --relative-to="$3" "$2") || return
-
 	need_space 3 "a kernel"
 	mkdir -p "$3"
+	relative=$(realpath --relative-to="$3" "$2") || return
 	# That is not the configuration: it may have more options than there are in WORK.
 	if [ "$1" != "$3/.config" ] && ! cmp -s "$1" "$3/configured"; then
 		cp "$1" "$3/configured" && cp "$1" "$3/.config" || return

@@ -131,7 +131,6 @@ worker() {
 	local name mutant content key start verdict when
 
 	WORK=$HOME_DIR/$1/linux
-	mkdir -p "${WORK%/*}"
 	tree_at "$WORK" lazy-mmu
 	# Not stdin, which is the terminal's.
 	while read -r _ name mutant <&3; do
