@@ -13,7 +13,7 @@ help: ## this text
 run: export PLATFORM := $(or $(PLATFORM),arm64)
 run: ## builds and boots, then prints which hook each call reaches [PLATFORM=arm64]
 	@harness/kunit.sh run
-kunit: ## KUnit tests on a platform: PLATFORM=... [FILTER=suite.test]
+kunit: ## KUnit tests on a platform: PLATFORM=... [FILTER=suite.test] [TOPICS=...: with no others]
 	@harness/kunit.sh kunit
 shell: ## a shell in that kernel: PLATFORM=... [GDB=1: waits for a debugger]
 	@harness/kunit.sh shell

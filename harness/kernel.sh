@@ -49,14 +49,16 @@ kunit_py() {
 }
 
 # configure OUT GUEST LOG FILE...: what all files say, the last one first, and the
-# files of a guest.
+# files of a guest. Their list is named without a directory: every object depends on
+# the configuration, and ccache takes it as it is.
 configure() {
 	local words
 
 	# shellcheck disable=SC2206 # a list
 	words=(${P[Make]})
 	mkdir -p "$1"
-	cat "${@:4}" - >"$1/fragments" <<<"CONFIG_INITRAMFS_SOURCE=\"$2/initramfs\""
+	keep "$1/initramfs" <"$2/initramfs"
+	cat "${@:4}" - >"$1/fragments" <<<'CONFIG_INITRAMFS_SOURCE="initramfs"'
 	kunit_py config "${P[Build]}" "$1" --kunitconfig="$1/fragments" \
 		"${words[@]/#/--make_options=}" >"$3" 2>&1 ||
 		die "no configuration for ${P[Name]}; log: $(named "$3")"
@@ -71,8 +73,10 @@ build() {
 	mkdir -p "$3"
 	relative=$(realpath --relative-to="$3" "$2") || return
 	# That is not the configuration: it may have more options than there are in WORK.
-	if [ "$1" != "$3/.config" ] && ! cmp -s "$1" "$3/configured"; then
-		cp "$1" "$3/configured" && cp "$1" "$3/.config" || return
+	if [ "$1" != "$3/.config" ]; then
+		[ ! -f "${1%/*}/initramfs" ] || keep "$3/initramfs" <"${1%/*}/initramfs" || return
+		cmp -s "$1" "$3/configured" ||
+			{ cp "$1" "$3/configured" && cp "$1" "$3/.config"; } || return
 	fi
 	for target in olddefconfig all; do
 		# shellcheck disable=SC2086 # a list

@@ -5,7 +5,8 @@
 # tests, all through the tree's own kunit.py.
 #
 #   PLATFORM=NAME kunit.sh build       no more than the kernel
-#   PLATFORM=NAME kunit.sh kunit       its tests, or those that match FILTER
+#   PLATFORM=NAME kunit.sh kunit       its tests, or those that match FILTER; with TOPICS
+#                                      of the base with these topics alone
 #   PLATFORM=NAME kunit.sh run         and the table of calls and hooks
 #   PLATFORM=NAME kunit.sh shell       no test but a shell; GDB=1 waits for a debugger
 
@@ -27,9 +28,22 @@ rows() {
 		"$LOG.boot"
 }
 
+# build_topics: of a commit of their own, beside the kernel with all of them.
+build_topics() {
+	local dir=$BUILD/topics commit
+
+	"$ROOT/harness/tree.py" tree
+	commit=$("$ROOT/harness/tree.py" commit) || exit
+	LOG+=.topics
+	configure_tests
+	tree_at "$dir/linux" "$commit"
+	must_build "the kernel with $TOPICS" "$OUT/.config" "$dir/linux" "$dir/${P[Kernel]}" "$LOG.build"
+	OUT=$dir/${P[Kernel]}
+}
+
 cmd_kunit() {
 	takes_part kunit
-	build_tests
+	if [ "${TOPICS:-}" ]; then build_topics; else build_tests; fi
 	run_tests "$OUT" "$LOG" "${FILTER:-}"
 }
 

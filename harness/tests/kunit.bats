@@ -75,8 +75,8 @@ kunit() {
 		line=$(grep -m 1 ^CONFIG "$REPO/platforms/$kind.config")
 		grep -qxF "$line" "$config" || { echo "$kind: $line"; false; }
 	done
-	grep -qxF "CONFIG_INITRAMFS_SOURCE=\"$REPO/build/arm64/guest/initramfs\"" "$config"
-	grep -q '^file /stress ' "$REPO/build/arm64/guest/initramfs"
+	grep -qxF 'CONFIG_INITRAMFS_SOURCE="initramfs"' "$config"
+	grep -q '^file /stress ' "$REPO/build/arm64/initramfs"
 }
 
 @test "what a record says of a boot" {
@@ -96,6 +96,17 @@ kunit() {
 	works kunit x86_64
 	is "$(calls 'kunit.py config' --arch=x86_64_xen)" 2
 	is "$(calls 'kunit.py exec' '--arch=x86_64 ')" 1
+}
+
+@test "some of the topics, on the base" {
+	boots "    ok 1 contract"
+	TOPICS=10-fixes works kunit
+	is "$(calls 'make all' "O=$REPO/build/topics/arm64")" 1
+	is "$(calls 'kunit.py exec' "--build_dir=$REPO/build/topics/arm64")" 1
+	is "${lines[-1]}" "arm64: 1 passed, 0 failed, 0 skipped; log: build/log/arm64.topics.boot"
+	grep -qx twenty "$REPO/build/topics/linux/mm/memory.c"
+	[ ! -e "$REPO/build/topics/linux/mm/tests" ]
+	TOPICS=11-none refuses "^error: .*11-none" kunit
 }
 
 @test "a filter of the user's, instead of the record's" {
