@@ -108,8 +108,10 @@ content() {
 		cat - <(grep -v '^#' "$OUT/.config") | sha256sum | cut -c-64
 }
 
-# machine: adds to the caller's words what the emulator gets besides.
+# machine: adds to the caller's words what the emulator gets besides. Without KVM, which
+# 7.3's kunit.py prefers, it is the same machine everywhere.
 machine() {
+	[ "${P[Arch]}" = um ] || words+=(--qemu_args="-accel tcg")
 	[ "${P[CPUs]}" = 1 ] || words+=(--qemu_args="-smp ${P[CPUs]}")
 	[ ! "${P[Qemu]}" ] || words+=(--qemu_args="${P[Qemu]}")
 }
