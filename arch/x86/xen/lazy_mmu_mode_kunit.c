@@ -245,6 +245,12 @@ static void updates_wait_with_bottom_halves_disabled(struct kunit *test)
 #define LAZY_REFUSED_PFN	0xfee00
 #define LAZY_REFUSED_END	0xfef00
 
+static void lazy_need_dom0(struct kunit *test)
+{
+	if (!xen_initial_domain())
+		kunit_skip(test, "what Xen refuses is known for dom0 only");
+}
+
 static void lazy_write_refused(unsigned int i, pgprot_t prot)
 {
 	set_pte_at(&init_mm, lazy_address(i), lazy_ptes[i],
@@ -286,6 +292,7 @@ static void lazy_expect_all_neighbours(struct kunit *test, pgprot_t prot)
 {
 	static const unsigned int positions[] = { 0, LAZY_LIST / 2, LAZY_LIST - 2, LAZY_LIST - 1 };
 
+	lazy_need_dom0(test);
 	for (int i = 0; i < ARRAY_SIZE(positions); i++)
 		lazy_expect_neighbours(test, positions[i], 1, prot);
 	for (int i = 0; i < ARRAY_SIZE(positions) - 1; i++)
@@ -306,6 +313,8 @@ static void refused_update_spares_its_neighbours(struct kunit *test)
 static void lazy_expect_order(struct kunit *test, void (*write)(unsigned int i))
 {
 	unsigned long pfn;
+
+	lazy_need_dom0(test);
 
 	preempt_disable();
 	lazy_mmu_mode_enable();
@@ -398,6 +407,8 @@ static void vmap_pfn_maps_what_xen_permits(struct kunit *test)
 	unsigned int level, wrong = 0, reports = lazy_reports;
 	unsigned long pfns[LAZY_TWO_LISTS], addr;
 
+	lazy_need_dom0(test);
+
 	for (unsigned int i = 0; i < LAZY_TWO_LISTS; i++)
 		pfns[i] = lazy_is_pfn_refused(test, i) ? LAZY_REFUSED_PFN :
 							 LAZY_REFUSED_END + i;
@@ -419,11 +430,14 @@ static void vmap_pfn_maps_what_xen_permits(struct kunit *test)
 
 static void ioremap_maps_what_xen_permits(struct kunit *test)
 {
-	void __iomem *addr = ioremap((LAZY_REFUSED_END - 1UL) << PAGE_SHIFT, 2 * PAGE_SIZE);
 	unsigned int level, reports = lazy_reports;
 	bool refused, permitted;
+	void __iomem *addr;
 	pte_t *pte;
 
+	lazy_need_dom0(test);
+
+	addr = ioremap((LAZY_REFUSED_END - 1UL) << PAGE_SHIFT, 2 * PAGE_SIZE);
 	KUNIT_ASSERT_TRUE(test, addr);
 	pte = lookup_address((__force unsigned long)addr, &level);
 	refused = !pte || pte_none(ptep_get(pte));
@@ -441,6 +455,8 @@ static void refused_user_update_is_reported(struct kunit *test)
 {
 	unsigned int reports = lazy_reports;
 
+	lazy_need_dom0(test);
+
 	lazy_expect_neighbours(test, 1, 1, PAGE_SHARED);
 	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 1);
 }
@@ -454,6 +470,8 @@ static void refused_user_update_spares_its_neighbours(struct kunit *test)
 static void refused_user_update_behind_a_kernel_one_is_reported(struct kunit *test)
 {
 	unsigned int reports = lazy_reports;
+
+	lazy_need_dom0(test);
 
 	preempt_disable();
 	lazy_mmu_mode_enable();
@@ -589,6 +607,7 @@ static void lazy_commit(struct kunit *test, pte_t refused)
 
 static void refused_commit_spares_its_neighbours(struct kunit *test)
 {
+	lazy_need_dom0(test);
 	lazy_commit(test, pfn_pte(LAZY_REFUSED_PFN, PAGE_SHARED));
 }
 
@@ -818,6 +837,32 @@ static void update_in_a_context_switch_is_immediate(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, waits);
 }
 
+/* A flush that waits has a mask of CPUs behind it, which is not part of its list. */
+static void mm_is_switched_behind_a_flush_that_waits(struct kunit *test)
+{
+	const struct flush_tlb_info info = { .end = TLB_FLUSH_ALL };
+	struct mm_struct *this_mm, *other_mm;
+	u32 value = 0;
+
+	lazy_map_user(test, 1, MAP_PRIVATE);
+	KUNIT_ASSERT_EQ(test, put_user(1, (u32 __user *)LAZY_USER), 0);
+	this_mm = current->mm;
+	other_mm = lazy_make_mm(test, LAZY_USER, PAGE_SIZE, 1234);
+
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	kthread_unuse_mm(this_mm);
+	__flush_tlb_multi(cpumask_of(raw_smp_processor_id()), &info);
+	kthread_use_mm(other_mm);
+	copy_from_user_nofault(&value, (u32 __user *)LAZY_USER, sizeof(value));
+	kthread_unuse_mm(other_mm);
+	kthread_use_mm(this_mm);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, value, 1234);
+}
+
 static void preemption_before_the_final_flush_delays_no_update(struct kunit *test)
 {
 	struct lazy_peer *peer;
@@ -925,6 +970,7 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(preempted_section_delays_no_update),
 	KUNIT_CASE(preempted_section_keeps_its_segments),
 	KUNIT_CASE(update_in_a_context_switch_is_immediate),
+	KUNIT_CASE(mm_is_switched_behind_a_flush_that_waits),
 	KUNIT_CASE(preemption_before_the_final_flush_delays_no_update),
 	KUNIT_CASE(section_that_preempts_batches),
 	KUNIT_CASE(migrated_section_delays_no_update),
@@ -954,7 +1000,7 @@ static int lazy_mmu_mode_xen_suite_init(struct kunit_suite *suite)
 {
 	int ret;
 
-	if (!xen_pv_domain())
+	if (!xen_pv_domain() || !IS_ENABLED(CONFIG_TRACEPOINTS))
 		return 0;
 
 	ret = -ENOMEM;
@@ -1007,6 +1053,8 @@ static int lazy_mmu_mode_xen_init(struct kunit *test)
 {
 	if (!xen_pv_domain())
 		kunit_skip(test, "not a Xen PV guest");
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
 	lazy_clear(0, LAZY_PAGES);
 	WRITE_ONCE(lazy_task, current);
 
