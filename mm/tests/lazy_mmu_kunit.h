@@ -345,9 +345,14 @@ static inline struct mm_struct *lazy_alloc_mm(void)
 {
 	struct mm_struct *mm = mm_alloc();
 
-	if (mm) {
-		mm->task_size = TASK_SIZE;
-		arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	if (!mm)
+		return NULL;
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	/* Xen PV has to accept the page table before it is loaded. */
+	if (arch_dup_mmap(mm, mm)) {
+		mmput(mm);
+		return NULL;
 	}
 	return mm;
 }
@@ -356,16 +361,9 @@ static inline struct mm_struct *lazy_alloc_mm(void)
 static inline int lazy_use_new_mm(void)
 {
 	struct mm_struct *mm = lazy_alloc_mm();
-	int ret;
 
 	if (!mm)
 		return -ENOMEM;
-	/* Xen PV has to accept the page table before it is loaded. */
-	ret = arch_dup_mmap(mm, mm);
-	if (ret) {
-		mmput(mm);
-		return ret;
-	}
 	kthread_use_mm(mm);
 
 	return 0;
