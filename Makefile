@@ -13,11 +13,11 @@ help: ## this text
 run: export PLATFORM := $(or $(PLATFORM),arm64)
 run: ## builds and boots, then prints which hook each call reaches [PLATFORM=arm64]
 	@harness/kunit.sh run
-kunit: ## KUnit tests on a platform: PLATFORM=... [FILTER=suite.test] [TOPICS=...: with no others]
+kunit: ## KUnit tests on a platform: PLATFORM=... [FILTER=suite.test] [TOPICS=...: the base with only these]
 	@harness/kunit.sh kunit
 shell: ## a shell in that kernel: PLATFORM=... [GDB=1: waits for a debugger]
 	@harness/kunit.sh shell
-check: ## everything, on every platform; ends in "N passed, N failed"
+check: ## everything, on 12 platforms; ends in "N passed, N failed"
 	@harness/check.sh
 tree: ## build/linux: tag base, and the series as branch lazy-mmu
 save: ## branch lazy-mmu back to patches/ and the in-tree files

@@ -72,11 +72,10 @@ build() {
 	need_space 3 "a kernel"
 	mkdir -p "$3"
 	relative=$(realpath --relative-to="$3" "$2") || return
-	# That is not the configuration: it may have more options than there are in WORK.
 	if [ "$1" != "$3/.config" ]; then
 		[ ! -f "${1%/*}/initramfs" ] || keep "$3/initramfs" <"${1%/*}/initramfs" || return
-		cmp -s "$1" "$3/configured" ||
-			{ cp "$1" "$3/configured" && cp "$1" "$3/.config"; } || return
+		# Each time: olddefconfig drops what WORK lacks, and the next one may have it.
+		cmp -s "$1" "$3/.config" || cp "$1" "$3/.config" || return
 	fi
 	for target in olddefconfig all; do
 		# shellcheck disable=SC2086 # a list

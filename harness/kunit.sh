@@ -5,8 +5,8 @@
 # tests, all through the tree's own kunit.py.
 #
 #   PLATFORM=NAME kunit.sh build       no more than the kernel
-#   PLATFORM=NAME kunit.sh kunit       its tests, or those that match FILTER; with TOPICS
-#                                      of the base with these topics alone
+#   PLATFORM=NAME kunit.sh kunit       its tests, or those that match FILTER; with TOPICS,
+#                                      of a kernel that is the base and these topics only
 #   PLATFORM=NAME kunit.sh run         and the table of calls and hooks
 #   PLATFORM=NAME kunit.sh shell       no test but a shell; GDB=1 waits for a debugger
 
@@ -104,6 +104,7 @@ cmd_shell() {
 
 [ "${PLATFORM:-}" ] || die "say PLATFORM=NAME; there are: $(platforms_for kunit all | one_line)"
 platform "$PLATFORM"
+[ ! "${TOPICS:-}" ] || [ "${1:-}" = kunit ] || die "TOPICS is for make kunit, not for $1"
 case ${1:-} in
 build) build_tests ;;
 kunit | run | shell) "cmd_$1" ;;

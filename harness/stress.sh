@@ -18,7 +18,7 @@ PATIENCE=180
 ARGUMENTS=(panic_on_warn=1 oops=panic softlockup_panic=1 hung_task_panic=1 debug_pagealloc=on
 	page_table_check=on printk.devkmsg=on slab_nomerge watchdog_thresh=30
 	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_timeout_secs=60
-	kunit_shutdown=none)
+	test_vmalloc.run_test_mask=0 kunit_shutdown=none)
 
 # verdict: says in one line what went wrong, if anything did.
 verdict() {
@@ -54,7 +54,9 @@ build_tests "$@"
 LOG=$LOG.stress
 again="make stress PLATFORM=${P[Name]} SECONDS=$TIME SEED=$SEED"
 echo "running on ${P[Name]} for $TIME s, SEED=$SEED; log: $(named "$LOG.boot")"
-ARGUMENTS+=("guest_end=${P[End]}" "stress_seconds=$TIME" "stress_seed=$SEED")
+# shellcheck disable=SC2206 # a list
+ARGUMENTS=(${P[Arguments]} "${ARGUMENTS[@]}" "guest_end=${P[End]}" "stress_seconds=$TIME"
+	"stress_seed=$SEED")
 # No suite is called so.
 boot "$OUT" "$LOG" $((TIME + PATIENCE)) --raw_output=all "${ARGUMENTS[@]/#/--kernel_args=}" \
 	no_test | said stress | tee "$TMP/said" || :

@@ -21,12 +21,15 @@ fake_kernel() {
 	cat >>"$dir/Makefile" <<'END'
 all:
 	@echo "make $@ $(MAKEOVERRIDES)" >>"$$FAKE/calls"
+	@! grep -qs '^CONFIG_INITRAMFS_SOURCE="initramfs"' $(O)/.config || [ -f $(O)/initramfs ]
 	@! grep -n broken mm/memory.c | sed 's,^,mm/memory.c:,; s/:broken/: error: broken/' | grep .
 	mkdir -p $(O)/mm && cat mm/*.c >$(O)/vmlinux && touch $(O)/mm/suite.o
 	cd $(O) && rm -f vmlinux.a && ar rcT vmlinux.a mm/suite.o
 allnoconfig:
 	cp $(KCONFIG_ALLCONFIG) $(O)/.config
-olddefconfig headers mrproper: ;
+olddefconfig:
+	@[ -d mm/tests ] || sed -i /CONFIG_LAZY_TEST/d $(O)/.config
+headers mrproper: ;
 END
 	printf '.*\n*.o\n\n#\n# Debian packaging: ignore everything at\n# the top\n#\n/*\n!/debian/\n' >"$dir/.gitignore"
 	echo '*.[ch] diff=cpp' >"$dir/.gitattributes"
@@ -256,7 +259,7 @@ machine() {
 	local cross
 
 	export FAKE=$BATS_TEST_TMPDIR/fake
-	unset PLATFORM FILTER COMMIT LINUX_PEER SEED MUTANT GDB
+	unset PLATFORM FILTER TOPICS COMMIT LINUX_PEER SEED MUTANT GDB
 	mkdir "$FAKE"
 	touch "$FAKE/calls"
 	cp -r "$ROOT/platforms" "$REPO"

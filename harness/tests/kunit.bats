@@ -68,7 +68,7 @@ kunit() {
 @test "the platform's kernel, with the tests of the series" {
 	works kunit
 	is "$(calls 'make all' ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- "O=$REPO/build/arm64")" 1
-	is "$(calls 'kunit.py exec' --arch=arm64 --timeout=300 '--qemu_args=-smp 2')" 1
+	is "$(calls 'kunit.py exec' --arch=arm64 --timeout=300 '--qemu_args=-accel tcg' '--qemu_args=-smp 2')" 1
 	config=$REPO/build/arm64/.config
 	grep -qx CONFIG_LAZY_TEST=y "$config"
 	for kind in common/kernel arm64/kernel common/stress; do
@@ -106,7 +106,11 @@ kunit() {
 	is "${lines[-1]}" "arm64: 1 passed, 0 failed, 0 skipped; log: build/log/arm64.topics.boot"
 	grep -qx twenty "$REPO/build/topics/linux/mm/memory.c"
 	[ ! -e "$REPO/build/topics/linux/mm/tests" ]
+	! grep -q LAZY_TEST "$REPO/build/topics/arm64/.config"
+	TOPICS="10-fixes 20-core" works kunit
+	grep -qx CONFIG_LAZY_TEST=y "$REPO/build/topics/arm64/.config"
 	TOPICS=11-none refuses "^error: .*11-none" kunit
+	refuses "^error: TOPICS is for make kunit, not for run" make_in_repo run TOPICS=10-fixes
 }
 
 @test "a filter of the user's, instead of the record's" {

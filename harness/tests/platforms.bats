@@ -19,6 +19,8 @@ only() {
 	for dir in "$REPO"/platforms/*; do
 		[[ " common $* " = *" ${dir##*/} "* ]] || rm -r "$dir"
 	done
+	# It takes part in every command.
+	sed -i '/^When-named:/d' "$REPO/platforms/$1/platform"
 }
 
 # in_lib COMMAND WORD...: in a shell of its own, where bats does not trace each command.

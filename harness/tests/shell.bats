@@ -26,11 +26,11 @@ shell() {
 	works shell
 	is "$(calls 'make all' "O=$REPO/build/arm64")" 1
 	is "$(grep ^shell.py <<<"$output")" "shell.py $TREE exec --arch=arm64 --build_dir=$REPO/build/arm64 $(
-		)--kernel_args=guest_end=reboot --qemu_args=-smp 2"
+		)--kernel_args=guest_end=reboot --qemu_args=-accel tcg --qemu_args=-smp 2"
 	is "$(grep -c '^waits for' <<<"$output")" 0
 	works shell PLATFORM=sparc64
 	is "$(grep ^shell.py <<<"$output")" "shell.py $TREE exec --arch=sparc64 --build_dir=$REPO/build/sparc64 $(
-		)--kernel_args=guest_end=poweroff"
+		)--kernel_args=guest_end=poweroff --qemu_args=-accel tcg"
 	# It has the program of make stress.
 	is "$(grep -c '^file /stress ' "$REPO/build/arm64/guest/initramfs")" 1
 	works shell PLATFORM=um
@@ -41,7 +41,7 @@ shell() {
 	works shell GDB=1
 	is "$(grep '^waits' <<<"$output")" \
 		"waits for: gdb-multiarch build/gdb/arm64/vmlinux -ex 'target remote :1234'"
-	grep -q "^shell.py .*--build_dir=$REPO/build/gdb/arm64 .*--kernel_args=nokaslr --qemu_args=-s -S --qemu_args=-smp 2$" <<<"$output"
+	grep -q "^shell.py .*--build_dir=$REPO/build/gdb/arm64 .*--kernel_args=nokaslr --qemu_args=-s -S --qemu_args=-accel tcg --qemu_args=-smp 2$" <<<"$output"
 	grep -qxF "$(grep -m 1 ^CONFIG "$REPO/platforms/common/gdb.config")" "$REPO/build/gdb/arm64/.config"
 	[ ! -e "$REPO/build/arm64/.config" ]
 }

@@ -25,7 +25,7 @@ stress() {
 	works stress
 	is "$(grep -c '^1 s: mmap 1$' <<<"$output")" 1
 	is "${lines[-1]}" "arm64: 30 s without a failure, SEED=7; log: build/log/arm64.stress.boot"
-	is "$(calls 'kunit.py exec' --arch=arm64 --timeout=210 --kernel_args=stress_seconds=30 \
+	is "$(calls 'kunit.py exec' --arch=arm64 --timeout=210 --kernel_args=test_vmalloc.run_test_mask=0 --kernel_args=stress_seconds=30 \
 		--kernel_args=stress_seed=7 --kernel_args=panic_on_warn=1)" 1
 }
 
