@@ -75,7 +75,7 @@ build() {
 	if [ "$1" != "$3/.config" ]; then
 		[ ! -f "${1%/*}/initramfs" ] || keep "$3/initramfs" <"${1%/*}/initramfs" || return
 		# Each time: olddefconfig drops what WORK lacks, and the next one may have it.
-		cmp -s "$1" "$3/.config" || cp "$1" "$3/.config" || return
+		keep "$3/.config" <"$1" || return
 	fi
 	for target in olddefconfig all; do
 		# shellcheck disable=SC2086 # a list

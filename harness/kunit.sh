@@ -104,7 +104,7 @@ cmd_shell() {
 
 [ "${PLATFORM:-}" ] || die "say PLATFORM=NAME; there are: $(platforms_for kunit all | one_line)"
 platform "$PLATFORM"
-[ ! "${TOPICS:-}" ] || [ "${1:-}" = kunit ] || die "TOPICS is for make kunit, not for $1"
+[ ! "${TOPICS:-}" ] || [ "${1:-}" = kunit ] || die "TOPICS is for make kunit, not for ${1:-nothing}"
 case ${1:-} in
 build) build_tests ;;
 kunit | run | shell) "cmd_$1" ;;
