@@ -381,8 +381,8 @@ static void readonly_page_cannot_be_written_to(struct kunit *test)
 }
 
 /*
- * The same for several pages of the linear map. With LPA2 these are flushed one by
- * one, since no range can begin with the first of them.
+ * The same for several pages of the linear map. With LPA2 no range can begin with
+ * the first of them, so the range begins before.
  */
 static void invalid_pages_cannot_be_written_to(struct kunit *test)
 {

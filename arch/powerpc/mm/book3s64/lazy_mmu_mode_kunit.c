@@ -28,6 +28,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
+#include <asm/code-patching.h>
 #include <asm/hvcall.h>
 #include <asm/firmware.h>
 #include <asm/mmu.h>
@@ -625,6 +626,29 @@ static void pmd_range_flush_in_a_section_removes_translations(struct kunit *test
 	KUNIT_EXPECT_EQ(test, pending, 1);
 }
 
+/* A debugger patches where it finds the task, and a page is mapped for each patch. */
+static void text_patched_in_a_section_is_that_of_the_address(struct kunit *test)
+{
+	static u32 text[2][PAGE_SIZE / sizeof(u32)] __aligned(PAGE_SIZE);
+	unsigned long pending;
+	int err[2];
+
+	if (!IS_ENABLED(CONFIG_STRICT_KERNEL_RWX))
+		kunit_skip(test, "needs CONFIG_STRICT_KERNEL_RWX");
+
+	lazy_mmu_mode_enable();
+	err[0] = patch_uint(&text[0][0], 1);
+	err[1] = patch_uint(&text[1][0], 2);
+	pending = lazy_pending();
+	lazy_mmu_mode_disable();
+
+	KUNIT_EXPECT_EQ(test, err[0], 0);
+	KUNIT_EXPECT_EQ(test, err[1], 0);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(text[0][0]), 1);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(text[1][0]), 2);
+	KUNIT_EXPECT_EQ(test, pending, 0);
+}
+
 /* Interrupts. The handler is a timer's, and a section has one update pending. */
 
 KUNIT_ARRAY_PARAM_DESC(lazy_irq, lazy_irq_params, desc);
@@ -1044,6 +1068,8 @@ static struct kunit_case lazy_mmu_mode_cases[] = {
 	KUNIT_CASE(table_range_flush_removes_translations),
 	KUNIT_CASE(table_range_flush_in_a_section_removes_translations),
 	KUNIT_CASE(pmd_range_flush_in_a_section_removes_translations),
+
+	KUNIT_CASE(text_patched_in_a_section_is_that_of_the_address),
 
 	KUNIT_CASE_PARAM(write_in_an_interrupt_leaves_the_batch_alone,
 			 lazy_irq_gen_params),
