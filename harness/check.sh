@@ -53,6 +53,27 @@ kernel() {
 	done
 }
 
+# other_base BASE PLATFORM...: the steps of another base. Debian's archive keeps one
+# only until there is a newer one, which is no fault of the series.
+other_base() {
+	local name log=$LOGS/check.tree-$1 status=0
+
+	export BASE=$1
+	(cd "$ROOT" && harness/tree.py tree) >"$log" 2>&1 </dev/null || status=$?
+	if [ $status != 0 ] && grep -q 'no longer has' "$log"; then
+		echo "skipped tree-$1: $(tail -n 1 "$log")"
+		echo "0 0 1 tree-$1" >>"$COUNTS"
+		return
+	fi
+	step "tree-$1" harness/tree.py tree
+	[ $status = 0 ] || return 0
+	step "round-trip-$1" harness/tree.py verify
+	step "subsets-$1" harness/subsets.py
+	for name in "${@:2}"; do
+		step "kunit-$1-$name" env PLATFORM="$name" harness/kunit.sh kunit
+	done
+}
+
 # queue: what may run side by side, the longest first.
 queue() {
 	local name
@@ -61,6 +82,9 @@ queue() {
 		platform "$name"
 		echo "kernel ${P[Kernel]}"
 	done | sort -u
+	# Bases beside this one, and the platforms that it says are to be checked.
+	(cd "$ROOT/patches" && { grep -s '^Check: ' -- /dev/null */base || :; }) |
+		sed "/^$BASE\\//d; s,/base:Check:,,; s/^/other_base /"
 	for name in "$ROOT"/harness/tests/*.bats; do
 		echo "step $(basename "$name" .bats) bats $(named "$name")"
 	done

@@ -179,6 +179,40 @@ x: 1 passed, 4 failed, 1 skipped" "exit 1"
 	grep -q " passed, 1 failed$" "$SUMMARY"
 }
 
+# --- another base
+
+# base_of NAME LINE...: patches/NAME/base.
+base_of() {
+	mkdir -p "$REPO/patches/$1"
+	printf '%s\n' "${@:2}" >"$REPO/patches/$1/base"
+}
+
+@test "another base has steps for the platforms that it names" {
+	base_of 9.9 "Base: 9.9.1" "Check: slow um"
+	base_of 9.8 "Base: 9.8.1"
+	# shellcheck disable=SC2016 # for the script
+	script kunit.sh "x: 2 passed, 0 failed" 'echo "$BASE $PLATFORM" >>"$FAKE/based"'
+	works check
+	is "$(grep -c '^9.9 ' "$FAKE/based")$(grep -c '^9.9 slow$' "$FAKE/based")" 21
+	is "$(grep -c '^9.8' "$FAKE/based")" 0
+	# tree, round-trip, subsets and two of kunit.
+	is "$(cat "$SUMMARY")" "$((4 * 2 + 5 + 3 + 9 + 4 + 1 + 1 + 5 + 2 * 2)) passed, 0 failed"
+	# shellcheck disable=SC2016 # for the script
+	script tree.py "error: apt-cache knows no linux-source-9.9" '[ ! "$BASE" ]'
+	complains "^FAILED  tree-9.9: 1 failed" check
+	is "$(sed -n 's/^failed: \(.*\);.*/\1/p' <<<"$output")" tree-9.9
+}
+
+@test "a base that the archive no longer has is skipped, and said to be" {
+	base_of 9.9 "Base: 9.9.1" "Check: slow"
+	# shellcheck disable=SC2016 # for the script
+	script tree.py "error: sid no longer has linux-source-9.9 9.9.1: write Base: 9.9.2" '[ ! "$BASE" ]'
+	works check
+	grep -q "^skipped tree-9.9: error: sid no longer has .*: write Base: 9.9.2$" <<<"$output"
+	is "$(cat "$SUMMARY")" "29 passed, 0 failed"
+	grep -qx "6 cases skipped" <<<"$output"
+}
+
 # --- no old summary
 
 @test ".ci/run ends as check does" {
