@@ -56,17 +56,17 @@ kernel() {
 # other_base BASE PLATFORM...: the steps of another base. Debian's archive keeps one
 # only until there is a newer one, which is no fault of the series.
 other_base() {
-	local name log=$LOGS/check.tree-$1 status=0
+	local name log=$LOGS/check.tree-$1
 
 	export BASE=$1
-	(cd "$ROOT" && harness/tree.py tree) >"$log" 2>&1 </dev/null || status=$?
-	if [ $status != 0 ] && grep -q 'no longer has' "$log"; then
+	(cd "$ROOT" && harness/tree.py tree) >"$log" 2>&1 </dev/null || :
+	if grep -q 'no longer has' "$log"; then
 		echo "skipped tree-$1: $(tail -n 1 "$log")"
 		echo "0 0 1 tree-$1" >>"$COUNTS"
 		return
 	fi
 	step "tree-$1" harness/tree.py tree
-	[ $status = 0 ] || return 0
+	grep -q "^1 0 .* tree-$1$" "$COUNTS" || return 0
 	step "round-trip-$1" harness/tree.py verify
 	step "subsets-$1" harness/subsets.py
 	for name in "${@:2}"; do

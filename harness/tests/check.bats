@@ -203,6 +203,14 @@ base_of() {
 	is "$(sed -n 's/^failed: \(.*\);.*/\1/p' <<<"$output")" tree-9.9
 }
 
+@test "another base whose first attempt fails" {
+	base_of 9.9 "Base: 9.9.1" "Check: slow"
+	# shellcheck disable=SC2016 # for the script
+	script tree.py "making" '[ ! "$BASE" ] || [ -e "$FAKE/again" ] || { touch "$FAKE/again"; false; }'
+	works check
+	is "$(calls 'kunit.sh kunit slow')" 2
+}
+
 @test "a base that the archive no longer has is skipped, and said to be" {
 	base_of 9.9 "Base: 9.9.1" "Check: slow"
 	# shellcheck disable=SC2016 # for the script

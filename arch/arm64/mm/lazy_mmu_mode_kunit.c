@@ -209,7 +209,7 @@ static void entry_gets_barriers_at_once(struct kunit *test)
 }
 
 /* An entry above the PTEs may have its barriers instead of a mark. */
-static void entry_is_stored_and_leaves_a_mark_in_a_section(struct kunit *test)
+static void entry_in_a_section_has_a_mark_or_its_barriers(struct kunit *test)
 {
 	enum lazy_level level = lazy_test_level(test);
 	struct lazy_seen seen;
@@ -830,7 +830,7 @@ static void dying_task_emits_what_is_pending(struct kunit *test)
 
 static struct kunit_case lazy_mmu_mode_arm64_cases[] = {
 	KUNIT_CASE_PARAM(entry_gets_barriers_at_once, lazy_level_gen_params),
-	KUNIT_CASE_PARAM(entry_is_stored_and_leaves_a_mark_in_a_section,
+	KUNIT_CASE_PARAM(entry_in_a_section_has_a_mark_or_its_barriers,
 			 lazy_level_gen_params),
 	KUNIT_CASE(set_ptes_leaves_a_mark_in_a_section),
 	KUNIT_CASE_PARAM(entry_without_need_gets_no_barriers_and_leaves_no_mark,
