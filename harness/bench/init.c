@@ -138,13 +138,25 @@ static int clear_refs(const char *what)
 	return ret == 1;
 }
 
+/* A file whose pages are all in the page cache. */
+static int cached_file(size_t size, size_t page)
+{
+	int fd = open("/file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	size_t i;
+
+	check(fd >= 0, "/file");
+	for (i = 0; i < size; i += page)
+		check(pwrite(fd, "x", 1, i) == 1 && !ftruncate(fd, i + page), "/file");
+	return fd;
+}
+
 static void measure(int pagemap, size_t pages)
 {
 	const size_t page = getpagesize(), size = pages * page;
+	int rep, ret, fd = cached_file(size, page);
 	char *hole, *p, *q;
-	int rep, ret;
 
-	say("<5>bench: %zu mmap+touch pagemap_scan fork+exit"
+	say("<5>bench: %zu mmap(file)+touch mmap+touch pagemap_scan fork+exit"
 	    " mprotect(R) mprotect(RW) mremap"
 	    " madvise(COLD) clear_refs(1) clear_refs(4)"
 	    " madvise(FREE) madvise(DONTNEED) touch munmap\n",
@@ -154,6 +166,13 @@ static void measure(int pagemap, size_t pages)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	check(hole != MAP_FAILED, "mmap");
 	for (rep = 0; rep < BENCH_REPS; rep++) {
+		mark_start();
+		p = mmap(hole, size, PROT_READ, MAP_FIXED | MAP_SHARED, fd, 0);
+		look(p, size, page);
+		mark_stop();
+		check(p == hole, "mmap of a file");
+		check(!munmap(p, size), "munmap of a file");
+
 		mark_start();
 		p = mmap(hole, size, PROT_READ | PROT_WRITE,
 			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -198,6 +217,7 @@ static void measure(int pagemap, size_t pages)
 		check(!ret, "munmap");
 	}
 	munmap(hole, 3 * size + page);
+	close(fd);
 }
 
 int main(void)

@@ -13,6 +13,8 @@
  */
 
 #include <kunit/test.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -21,6 +23,8 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -511,6 +515,70 @@ static spinlock_t *lazy_user_ptl(void)
 	return pte_lockptr(current->mm, pmd_off(current->mm, LAZY_USER));
 }
 
+/* fork() fills page tables that no CPU and no hypervisor looks at yet. */
+static void entry_of_a_table_that_is_not_pinned_does_not_wait(struct kunit *test)
+{
+	pte_t *ptep = (pte_t *)get_zeroed_page(GFP_KERNEL);
+	unsigned int issued;
+	bool visible;
+
+	KUNIT_ASSERT_NOT_NULL(test, ptep);
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_issued = 0;
+	set_pte(ptep, mk_pte(lazy_page, PAGE_KERNEL));
+	visible = pte_present(ptep_get_lockless(ptep));
+	lazy_mmu_mode_disable();
+	issued = lazy_issued;
+	preempt_enable();
+	free_page((unsigned long)ptep);
+
+	KUNIT_EXPECT_TRUE(test, visible);
+	KUNIT_EXPECT_EQ(test, issued, 0);
+}
+
+/*
+ * A read of a file's page maps those around it. What does not wait takes a hypercall
+ * each, which is not counted.
+ */
+static void pages_around_a_fault_are_mapped_by_one_list(struct kunit *test)
+{
+	const unsigned int nr_pages = SZ_64K / PAGE_SIZE;
+	unsigned int nr_mapped = 0, issued;
+	struct file *file;
+	char c;
+	int err;
+
+	/* It brings the page table. */
+	lazy_map_user(test, 2 * nr_pages, MAP_PRIVATE);
+	KUNIT_ASSERT_EQ(test, put_user(0, (char __user *)lazy_user_address(nr_pages)), 0);
+	file = shmem_kernel_file_setup("lazy_mmu", nr_pages * PAGE_SIZE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	for (unsigned int i = 0; i < nr_pages; i++) {
+		struct page *page = shmem_read_mapping_page(file->f_mapping, i);
+
+		KUNIT_ASSERT_FALSE(test, IS_ERR(page));
+		put_page(page);
+	}
+	KUNIT_ASSERT_EQ(test, LAZY_USER,
+			vm_mmap(file, LAZY_USER, nr_pages * PAGE_SIZE, PROT_READ,
+				MAP_SHARED | MAP_FIXED, 0));
+
+	lazy_issued = 0;
+	err = get_user(c, (char __user *)LAZY_USER);
+	issued = lazy_issued;
+	for (unsigned int i = 0; i < nr_pages; i++)
+		nr_mapped += !!pte_present(ptep_get(lazy_user_ptes() + i));
+	vm_munmap(LAZY_USER, 2 * nr_pages * PAGE_SIZE);
+	fput(file);
+
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, nr_mapped, nr_pages);
+	/* Two if the task is preempted meanwhile. */
+	KUNIT_EXPECT_GE(test, issued, 1);
+	KUNIT_EXPECT_LE(test, issued, 2);
+}
+
 /* Xen lets nobody write to a page table, so a page that is one is refused. */
 static void remap_pfn_range_maps_what_xen_permits(struct kunit *test)
 {
@@ -953,6 +1021,8 @@ static void dying_task_leaves_no_update_behind(struct kunit *test)
 static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(update_in_a_section_waits_for_its_end),
 	KUNIT_CASE(section_costs_a_sixteenth_of_the_hypercalls),
+	KUNIT_CASE(pages_around_a_fault_are_mapped_by_one_list),
+	KUNIT_CASE(entry_of_a_table_that_is_not_pinned_does_not_wait),
 	KUNIT_CASE(inner_disable_makes_updates_visible),
 	KUNIT_CASE(pause_makes_updates_visible),
 	KUNIT_CASE(update_in_a_pause_is_immediate),
