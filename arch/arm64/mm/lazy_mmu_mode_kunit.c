@@ -719,7 +719,7 @@ static void interrupt_stores_and_maps_apart_from_the_section(struct kunit *test)
 		lazy_mmu_mode_enable();
 		lazy_irq_start(&seen->irq);
 		if (param->is_marked)
-			lazy_set_kernel(LAZY_PMD);
+			lazy_set_kernel(LAZY_PTE);
 		lazy_irq_wait(&seen->irq);
 
 		seen->is_marked = lazy_is_marked();
