@@ -523,14 +523,14 @@ static void entry_of_a_table_that_is_not_pinned_does_not_wait(struct kunit *test
 	bool visible;
 
 	KUNIT_ASSERT_NOT_NULL(test, ptep);
-	preempt_disable();
+	local_irq_disable();
 	lazy_mmu_mode_enable();
 	lazy_issued = 0;
 	set_pte(ptep, mk_pte(lazy_page, PAGE_KERNEL));
 	visible = pte_present(ptep_get_lockless(ptep));
 	lazy_mmu_mode_disable();
 	issued = lazy_issued;
-	preempt_enable();
+	local_irq_enable();
 	free_page((unsigned long)ptep);
 
 	KUNIT_EXPECT_TRUE(test, visible);
@@ -574,9 +574,9 @@ static void pages_around_a_fault_are_mapped_by_one_list(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, nr_mapped, nr_pages);
-	/* Two if the task is preempted meanwhile. */
+	/* More if the task is preempted or interrupted meanwhile. */
 	KUNIT_EXPECT_GE(test, issued, 1);
-	KUNIT_EXPECT_LE(test, issued, 2);
+	KUNIT_EXPECT_LE(test, issued, nr_pages / 4);
 }
 
 /* Xen lets nobody write to a page table, so a page that is one is refused. */
