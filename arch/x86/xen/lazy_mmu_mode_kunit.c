@@ -564,9 +564,10 @@ static void pages_around_a_fault_are_mapped_by_one_list(struct kunit *test)
 			vm_mmap(file, LAZY_USER, nr_pages * PAGE_SIZE, PROT_READ,
 				MAP_SHARED | MAP_FIXED, 0));
 
-	lazy_issued = 0;
+	/* The compiler does not expect get_user() to change it. */
+	WRITE_ONCE(lazy_issued, 0);
 	err = get_user(c, (char __user *)LAZY_USER);
-	issued = lazy_issued;
+	issued = READ_ONCE(lazy_issued);
 	for (unsigned int i = 0; i < nr_pages; i++)
 		nr_mapped += !!pte_present(ptep_get(lazy_user_ptes() + i));
 	vm_munmap(LAZY_USER, 2 * nr_pages * PAGE_SIZE);
