@@ -574,6 +574,7 @@ static void pages_around_a_fault_are_mapped_by_one_list(struct kunit *test)
 	fput(file);
 
 	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, c, 0);
 	KUNIT_EXPECT_EQ(test, nr_mapped, nr_pages);
 	/* More if the task is preempted or interrupted meanwhile. */
 	KUNIT_EXPECT_GE(test, issued, 1);
