@@ -12,10 +12,10 @@
  * exist. What comes before keeps the plain ones, and so does a file that defines
  * LAZY_MMU_PLAIN_ACCESSORS because it implements some of them.
  *
- * A plain write waits in a section. An atomic update and a read do not, so they
- * must not find an entry that was written. Not here: ptep_get_lockless(), whose
- * callers are prepared for any value, set_pte(), which is for architectures, and
- * the levels above.
+ * A write waits in a section, and an atomic update may. A read does not, nor does
+ * what an atomic update reads, so neither must find an entry that was written. Not
+ * here: ptep_get_lockless(), whose callers are prepared for any value, set_pte(),
+ * which is for architectures, and the levels above.
  */
 
 #include <linux/compiler.h>
@@ -35,10 +35,16 @@ static __always_inline void lazy_mmu_read(pte_t *ptep)
 		lazy_mmu_check_access(ptep, sizeof(*ptep), LAZY_MMU_READ);
 }
 
-static __always_inline void lazy_mmu_atomic(pte_t *ptep, unsigned int nr)
+static __always_inline void lazy_mmu_overtakes(pte_t *ptep, unsigned int nr)
 {
 	if (unlikely(current->lazy_mmu_check.nr_written))
 		lazy_mmu_check_access(ptep, nr * sizeof(*ptep), LAZY_MMU_OVERTAKEN);
+}
+
+static __always_inline void lazy_mmu_atomic(pte_t *ptep, unsigned int nr)
+{
+	lazy_mmu_overtakes(ptep, nr);
+	lazy_mmu_written(ptep, nr);
 }
 
 /* Reads */
@@ -95,7 +101,7 @@ static __always_inline pte_t
 lazy_mmu_ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep)
 {
-	lazy_mmu_atomic(ptep, 1);
+	lazy_mmu_overtakes(ptep, 1);
 	return ptep_modify_prot_start(vma, addr, ptep);
 }
 
@@ -163,27 +169,33 @@ static __always_inline int
 lazy_mmu_ptep_test_and_clear_young(struct vm_area_struct *vma, unsigned long addr,
 				   pte_t *ptep)
 {
-	lazy_mmu_atomic(ptep, 1);
-	return ptep_test_and_clear_young(vma, addr, ptep);
+	int young;
+
+	lazy_mmu_overtakes(ptep, 1);
+	young = ptep_test_and_clear_young(vma, addr, ptep);
+	if (young)
+		lazy_mmu_written(ptep, 1);
+	return young;
 }
 
 static __always_inline int
 lazy_mmu_ptep_clear_flush_young(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep)
 {
-	lazy_mmu_atomic(ptep, 1);
-	return ptep_clear_flush_young(vma, addr, ptep);
-}
+	int young;
 
-/* Both */
+	lazy_mmu_overtakes(ptep, 1);
+	young = ptep_clear_flush_young(vma, addr, ptep);
+	if (young)
+		lazy_mmu_written(ptep, 1);
+	return young;
+}
 
 static __always_inline void
 lazy_mmu_clear_young_dirty_ptes(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep, unsigned int nr, cydp_t flags)
 {
 	lazy_mmu_atomic(ptep, nr);
-	if (flags != CYDP_CLEAR_YOUNG)
-		lazy_mmu_written(ptep, nr);
 	clear_young_dirty_ptes(vma, addr, ptep, nr, flags);
 }
 

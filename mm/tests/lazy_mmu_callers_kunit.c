@@ -198,6 +198,7 @@ struct lazy_flush {
 	struct mmu_notifier notifier;
 	unsigned long addr;
 	unsigned int nr;
+	pte_t first;
 	pte_t last;
 };
 
@@ -208,8 +209,9 @@ static void lazy_see_flush(struct mmu_notifier *notifier, struct mm_struct *mm,
 
 	if (current != READ_ONCE(lazy_task))
 		return;
-	flush->nr++;
 	flush->last = lazy_read(mm, flush->addr);
+	if (!flush->nr++)
+		flush->first = flush->last;
 }
 
 static const struct mmu_notifier_ops lazy_notifier_ops = {
@@ -325,6 +327,8 @@ static void device_migration_flushes_what_it_has_collected(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_TRUE(test, pte_present(lazy_read(mm, addr)));
 	lazy_stop_watching(test, flush);
+	/* The page is nobody else's, so fast GUP must not find it from then on. */
+	KUNIT_EXPECT_TRUE(test, pte_none(flush->first));
 	KUNIT_EXPECT_TRUE(test, is_swap_pte(flush->last) &&
 			  is_migration_entry(pte_to_swp_entry(flush->last)));
 }

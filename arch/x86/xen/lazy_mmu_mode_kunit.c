@@ -157,6 +157,230 @@ static void section_costs_a_sixteenth_of_the_hypercalls(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, lazy_visible(i));
 }
 
+/*
+ * Atomic updates. Those that may wait leave what was read before in the page table.
+ */
+static void lazy_write_pte(unsigned int i, pte_t pte)
+{
+	set_pte_at(&init_mm, lazy_address(i), lazy_ptes[i], pte);
+}
+
+static pte_t lazy_pte_of(unsigned int i)
+{
+	return ptep_get_lockless(lazy_ptes[i]);
+}
+
+static pte_t lazy_take_out(unsigned int i)
+{
+	return ptep_get_and_clear(&init_mm, lazy_address(i), lazy_ptes[i]);
+}
+
+static void lazy_protect(unsigned int i)
+{
+	ptep_set_wrprotect(&init_mm, lazy_address(i), lazy_ptes[i]);
+}
+
+static bool lazy_make_old(unsigned int i)
+{
+	return ptep_test_and_clear_young(NULL, lazy_address(i), lazy_ptes[i]);
+}
+
+/* As it is when a page has been written, and when it has only been mapped. */
+static pte_t lazy_dirty(void)
+{
+	return mk_pte(lazy_page, PAGE_KERNEL);
+}
+
+static pte_t lazy_clean(void)
+{
+	return pte_mkclean(lazy_dirty());
+}
+
+/* Xen may set others. */
+static void lazy_expect_bits(struct kunit *test, pte_t pte, pteval_t bits)
+{
+	const pteval_t mask = _PAGE_RW | _PAGE_ACCESSED | _PAGE_DIRTY;
+
+	KUNIT_EXPECT_TRUE(test, pte_present(pte));
+	KUNIT_EXPECT_EQ(test, pte_flags(pte) & mask, bits);
+	KUNIT_EXPECT_EQ(test, pte_pfn(pte), page_to_pfn(lazy_page));
+}
+
+static void cleared_entry_waits(struct kunit *test)
+{
+	pte_t before, taken, waiting;
+
+	lazy_write_pte(0, lazy_dirty());
+	before = lazy_pte_of(0);
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	taken = lazy_take_out(0);
+	waiting = lazy_pte_of(0);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, pte_same(taken, before));
+	KUNIT_EXPECT_TRUE(test, pte_same(waiting, before));
+	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
+}
+
+static void write_protection_waits(struct kunit *test)
+{
+	pte_t waiting;
+
+	lazy_write_pte(0, lazy_dirty());
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_protect(0);
+	waiting = lazy_pte_of(0);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, pte_write(waiting));
+	lazy_expect_bits(test, lazy_pte_of(0), _PAGE_ACCESSED | _PAGE_DIRTY);
+}
+
+static void accessed_bit_waits(struct kunit *test)
+{
+	bool young, again;
+	pte_t waiting;
+
+	lazy_write_pte(0, lazy_dirty());
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	young = lazy_make_old(0);
+	waiting = lazy_pte_of(0);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+	again = lazy_make_old(0);
+
+	KUNIT_EXPECT_TRUE(test, young);
+	KUNIT_EXPECT_TRUE(test, pte_young(waiting));
+	KUNIT_EXPECT_FALSE(test, again);
+	lazy_expect_bits(test, lazy_pte_of(0), _PAGE_RW | _PAGE_DIRTY);
+}
+
+static void atomic_updates_share_a_list(struct kunit *test)
+{
+	for (unsigned int i = 0; i < 24; i++)
+		lazy_write_pte(i, lazy_dirty());
+	preempt_disable();
+	lazy_issued = 0;
+	lazy_mmu_mode_enable();
+	for (unsigned int i = 0; i < 24; i += 3) {
+		lazy_take_out(i);
+		lazy_protect(i + 1);
+		lazy_make_old(i + 2);
+	}
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, lazy_issued, 1);
+	for (unsigned int i = 0; i < 24; i += 3) {
+		KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(i)));
+		KUNIT_EXPECT_FALSE(test, pte_write(lazy_pte_of(i + 1)));
+		KUNIT_EXPECT_FALSE(test, pte_young(lazy_pte_of(i + 2)));
+	}
+}
+
+static void atomic_update_outside_a_section_is_immediate(struct kunit *test)
+{
+	pte_t taken, protected, old;
+
+	for (unsigned int i = 0; i < 3; i++)
+		lazy_write_pte(i, lazy_dirty());
+	lazy_issued = 0;
+	lazy_take_out(0);
+	taken = lazy_pte_of(0);
+	lazy_protect(1);
+	protected = lazy_pte_of(1);
+	lazy_make_old(2);
+	old = lazy_pte_of(2);
+
+	KUNIT_EXPECT_TRUE(test, pte_none(taken));
+	KUNIT_EXPECT_FALSE(test, pte_write(protected));
+	KUNIT_EXPECT_FALSE(test, pte_young(old));
+	KUNIT_EXPECT_EQ(test, lazy_issued, 3);
+}
+
+/* The hardware may set the dirty bit of such an entry until it is changed. */
+static void writable_clean_entry_does_not_wait(struct kunit *test)
+{
+	pte_t taken, old;
+
+	lazy_write_pte(0, lazy_clean());
+	lazy_write_pte(1, lazy_clean());
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_take_out(0);
+	taken = lazy_pte_of(0);
+	lazy_make_old(1);
+	old = lazy_pte_of(1);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, pte_none(taken));
+	KUNIT_EXPECT_FALSE(test, pte_young(old));
+	KUNIT_EXPECT_TRUE(test, pte_write(old));
+}
+
+static void update_that_does_not_wait_comes_behind_those_that_do(struct kunit *test)
+{
+	pte_t old;
+
+	lazy_write_pte(0, lazy_clean());
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_protect(0);
+	/* lazy_take_out() would be reported. */
+	if (!xen_ptep_get_and_clear(lazy_ptes[0], &old))
+		native_ptep_get_and_clear(lazy_ptes[0]);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
+}
+
+static void entry_that_is_not_present_waits(struct kunit *test)
+{
+	pte_t swap = swp_entry_to_pte(swp_entry(1, 1)), taken, waiting;
+
+	lazy_write_pte(0, swap);
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	taken = lazy_take_out(0);
+	waiting = lazy_pte_of(0);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, pte_same(taken, swap));
+	KUNIT_EXPECT_TRUE(test, pte_same(waiting, swap));
+	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
+}
+
+static void lazy_use_page(void *data)
+{
+	WRITE_ONCE(*(u8 *)data, 1);
+}
+
+/* Another CPU writes while the protection waits: the page is dirty then. */
+static void bits_set_while_the_write_protection_waits_are_kept(struct kunit *test)
+{
+	pte_t pte;
+
+	lazy_write_pte(0, pte_mkold(lazy_clean()));
+	flush_tlb_kernel_range(lazy_address(0), lazy_address(1));
+	migrate_disable();
+	lazy_mmu_mode_enable();
+	lazy_protect(0);
+	smp_call_function_any(cpu_online_mask, lazy_use_page, (void *)lazy_address(0), 1);
+	lazy_mmu_mode_disable();
+	migrate_enable();
+	pte = lazy_pte_of(0);
+
+	lazy_expect_bits(test, pte, _PAGE_ACCESSED | _PAGE_DIRTY);
+}
+
 static void inner_disable_makes_updates_visible(struct kunit *test)
 {
 	bool outer_waits, inner_waits, outer_visible, inner_visible, waits_again;
@@ -311,6 +535,27 @@ static void refused_update_spares_its_neighbours(struct kunit *test)
 
 	lazy_expect_all_neighbours(test, PAGE_KERNEL_NOCACHE);
 	KUNIT_EXPECT_EQ(test, lazy_reports - reports, 0);
+}
+
+static void refused_update_spares_atomic_ones(struct kunit *test)
+{
+	lazy_need_dom0(test);
+
+	for (unsigned int i = 0; i < 3; i++)
+		lazy_write_pte(i, lazy_dirty());
+	preempt_disable();
+	lazy_mmu_mode_enable();
+	lazy_write_refused(3, PAGE_KERNEL_NOCACHE);
+	lazy_take_out(0);
+	lazy_protect(1);
+	lazy_make_old(2);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
+	lazy_expect_bits(test, lazy_pte_of(1), _PAGE_ACCESSED | _PAGE_DIRTY);
+	lazy_expect_bits(test, lazy_pte_of(2), _PAGE_RW | _PAGE_DIRTY);
+	KUNIT_EXPECT_FALSE(test, lazy_visible(3));
 }
 
 /* An update that is late must not overtake one of the same entry. */
@@ -519,6 +764,7 @@ static spinlock_t *lazy_user_ptl(void)
 static void entry_of_a_table_that_is_not_pinned_does_not_wait(struct kunit *test)
 {
 	pte_t *ptep = (pte_t *)get_zeroed_page(GFP_KERNEL);
+	pte_t protected, old, taken;
 	unsigned int issued;
 	bool visible;
 
@@ -526,14 +772,24 @@ static void entry_of_a_table_that_is_not_pinned_does_not_wait(struct kunit *test
 	local_irq_disable();
 	lazy_mmu_mode_enable();
 	lazy_issued = 0;
-	set_pte(ptep, mk_pte(lazy_page, PAGE_KERNEL));
+	for (unsigned int i = 0; i < 4; i++)
+		set_pte(ptep + i, lazy_dirty());
 	visible = pte_present(ptep_get_lockless(ptep));
+	ptep_set_wrprotect(&init_mm, 0, ptep + 1);
+	protected = ptep_get_lockless(ptep + 1);
+	ptep_test_and_clear_young(NULL, 0, ptep + 2);
+	old = ptep_get_lockless(ptep + 2);
+	ptep_get_and_clear(&init_mm, 0, ptep + 3);
+	taken = ptep_get_lockless(ptep + 3);
 	lazy_mmu_mode_disable();
 	issued = lazy_issued;
 	local_irq_enable();
 	free_page((unsigned long)ptep);
 
 	KUNIT_EXPECT_TRUE(test, visible);
+	KUNIT_EXPECT_FALSE(test, pte_write(protected));
+	KUNIT_EXPECT_FALSE(test, pte_young(old));
+	KUNIT_EXPECT_TRUE(test, pte_none(taken));
 	KUNIT_EXPECT_EQ(test, issued, 0);
 }
 
@@ -1025,6 +1281,17 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(section_costs_a_sixteenth_of_the_hypercalls),
 	KUNIT_CASE(pages_around_a_fault_are_mapped_by_one_list),
 	KUNIT_CASE(entry_of_a_table_that_is_not_pinned_does_not_wait),
+
+	KUNIT_CASE(cleared_entry_waits),
+	KUNIT_CASE(write_protection_waits),
+	KUNIT_CASE(accessed_bit_waits),
+	KUNIT_CASE(atomic_updates_share_a_list),
+	KUNIT_CASE(atomic_update_outside_a_section_is_immediate),
+	KUNIT_CASE(writable_clean_entry_does_not_wait),
+	KUNIT_CASE(update_that_does_not_wait_comes_behind_those_that_do),
+	KUNIT_CASE(entry_that_is_not_present_waits),
+	KUNIT_CASE(bits_set_while_the_write_protection_waits_are_kept),
+
 	KUNIT_CASE(inner_disable_makes_updates_visible),
 	KUNIT_CASE(pause_makes_updates_visible),
 	KUNIT_CASE(update_in_a_pause_is_immediate),
@@ -1032,6 +1299,7 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(kfence_protects_at_once_in_a_section),
 
 	KUNIT_CASE(refused_update_spares_its_neighbours),
+	KUNIT_CASE(refused_update_spares_atomic_ones),
 	KUNIT_CASE(refused_update_keeps_the_order),
 	KUNIT_CASE(refused_update_keeps_the_order_with_one_by_address),
 	KUNIT_CASE(ioremap_maps_what_xen_permits),
