@@ -200,6 +200,8 @@ static void rereads(pte_t *pte, pte_t *other_pte, pmd_t *pmd)
 	set_pte(vmf->pte, entry);
 	ptep_get(vmf->pte + 1);
 	ptep_clear_flush(vma, addr, vmf->pte); // an entry
+	ptep_set_wrprotect(mm, addr, other_pte);
+	ptep_get(other_pte); // an entry
 	lazy_mmu_mode_disable();
 	pmdp_get(pmd);
 

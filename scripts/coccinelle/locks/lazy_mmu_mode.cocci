@@ -63,11 +63,16 @@ PTL = re.compile(r"ptl\b|\bpml\b|page_table_lock\b|_lockptr\b")
 ENTRY = re.compile(r"[\w\s.>-]*(pte|pmd|pud|p4d|pgd)p?\w*\s*")
 WRITES = re.compile(
     r"set_(huge_)?(pte|pmd|pud|p4d|pgd)(_at|s)?|(pte|pmd|pud|p4d|pgd)_clear(_not_present_full)?"
-    r"|ptep_(modify_prot_commit|set_access_flags)|clear_not_present_full_ptes")
+    r"|ptep_(modify_prot_commit|(get_and_clear|clear_flush|clear_young|test_and_clear|"
+    r"set_wrprotect|set_access_flags)(_\w+)?|clear)"
+    r"|(wrprotect|(get_and_)?clear(_full)?|clear_not_present_full|clear_nonpresent|"
+    r"clear_young_dirty|modify_prot_commit|(clear_flush|test_and_clear)_young)_ptes(_notify)?")
 READS = re.compile(
-    r"(huge_)?(pte|pmd|pud|p4d|pgd)p_(get|invalidate|(huge_)?(get_and_clear|clear_flush|"
-    r"clear_young|test_and_clear|modify_prot_start|set_wrprotect|set_access_flags))(_\w+)?"
-    r"|(wrprotect|get_and_clear_full|clear_full|clear_young_dirty)_ptes")
+    r"(huge_)?(pte|pmd|pud|p4d|pgd)p_(get(?!_lockless)|invalidate|(huge_)?(get_and_clear|"
+    r"clear_flush|clear_young|test_and_clear|modify_prot_start|set_wrprotect|"
+    r"set_access_flags))(_\w+)?|ptep_(clear|try_set)"
+    r"|(wrprotect|(get_and_)?clear(_full)?|clear_young_dirty|modify_prot_start|"
+    r"(clear_flush|test_and_clear)_young)_ptes(_notify)?")
 
 # Of the file at hand: functions that call something that sleeps, what does not
 # belong in a section, and where scopes of guards begin and end.
@@ -377,7 +382,7 @@ position p;
 p << reread.p;
 @@
 
-add_hazard(p, "an entry is read or updated atomically behind a write in")
+add_hazard(p, "an entry is read or updated atomically behind an update in")
 
 @in_section exists@
 position section.p;
