@@ -85,6 +85,27 @@ static void child(void)
 	check(pid > 0, "fork");
 }
 
+/* A program that only ends: this one. */
+static void execute(void)
+{
+	char *const arguments[] = { "init", "end", NULL };
+	int rep, status;
+	pid_t pid;
+
+	say("<5>bench: 0 fork+exec+exit\n");
+	for (rep = 0; rep < BENCH_REPS; rep++) {
+		mark_start();
+		pid = fork();
+		if (!pid) {
+			execv("/init", arguments);
+			_exit(1);
+		}
+		waitpid(pid, &status, 0);
+		mark_stop();
+		check(pid > 0 && !status, "exec");
+	}
+}
+
 static long scan(int pagemap, char *p, size_t size)
 {
 	struct page_region region;
@@ -220,16 +241,20 @@ static void measure(int pagemap, size_t pages)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const size_t sizes[] = { 1, 16, 64, 512, 1000, 4096, 16384 };
 	int pagemap;
 	size_t i;
 
+	if (argc > 1 && !strcmp(argv[1], "end"))
+		return 0;
+
 	kmsg = open("/dev/kmsg", O_WRONLY);
 	check(!mount("proc", "/proc", "proc", 0, NULL), "mount");
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
 	check(pagemap >= 0, "pagemap");
+	execute();
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (sizes[i] * getpagesize() <= MAX_BYTES)
 			measure(pagemap, sizes[i]);

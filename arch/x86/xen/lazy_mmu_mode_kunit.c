@@ -13,6 +13,7 @@
  */
 
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
@@ -41,6 +42,8 @@
 #include <trace/events/printk.h>
 #include <trace/events/xen.h>
 #include <uapi/linux/sched/types.h>
+#include <xen/balloon.h>
+#include <xen/mem-reservation.h>
 #include <xen/xen.h>
 
 #include "../../../mm/tests/lazy_mmu_kunit.h"
@@ -793,6 +796,74 @@ static void entry_of_a_table_that_is_not_pinned_does_not_wait(struct kunit *test
 	KUNIT_EXPECT_EQ(test, issued, 0);
 }
 
+static unsigned int lazy_nr_mapped(struct page **pages)
+{
+	unsigned int level, nr = 0;
+
+	for (unsigned int i = 0; i < LAZY_PAGES; i++) {
+		pte_t *ptep = lookup_address((unsigned long)page_address(pages[i]), &level);
+
+		nr += ptep && pte_present(ptep_get(ptep));
+	}
+
+	return nr;
+}
+
+/* The frames stay with this guest, so the pages have what was in them. */
+static void reservation_changes_mappings_by_lists(struct kunit *test)
+{
+	struct page **pages = kunit_kcalloc(test, LAZY_PAGES, sizeof(*pages), GFP_KERNEL);
+	xen_pfn_t *frames = kunit_kcalloc(test, LAZY_PAGES, sizeof(*frames), GFP_KERNEL);
+	unsigned int mapped, mapped_again, reset, update, wrong = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_NOT_NULL(test, frames);
+	for (unsigned int i = 0; i < LAZY_PAGES; i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		*(unsigned int *)page_address(pages[i]) = i;
+		frames[i] = pfn_to_mfn(page_to_pfn(pages[i]));
+	}
+
+	lazy_issued = 0;
+	xenmem_reservation_va_mapping_reset(LAZY_PAGES, pages);
+	reset = lazy_issued;
+	mapped = lazy_nr_mapped(pages);
+	lazy_issued = 0;
+	xenmem_reservation_va_mapping_update(LAZY_PAGES, pages, frames);
+	update = lazy_issued;
+	mapped_again = lazy_nr_mapped(pages);
+	for (unsigned int i = 0; i < LAZY_PAGES; i++) {
+		wrong += *(unsigned int *)page_address(pages[i]) != i;
+		__free_page(pages[i]);
+	}
+
+	KUNIT_EXPECT_EQ(test, mapped, 0);
+	KUNIT_EXPECT_EQ(test, mapped_again, LAZY_PAGES);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	/* 32 of them are a list. */
+	KUNIT_EXPECT_EQ(test, reset, LAZY_PAGES / 32);
+	KUNIT_EXPECT_EQ(test, update, LAZY_PAGES / 32);
+}
+
+static bool lazy_balloon_reaches(unsigned long target)
+{
+	balloon_set_new_target(target);
+	for (int i = 0; i < 500 && READ_ONCE(balloon_stats.current_pages) != target; i++)
+		msleep(20);
+
+	return balloon_stats.current_pages == target;
+}
+
+/* More than fit into one step. */
+static void balloon_takes_memory_and_gives_it_back(struct kunit *test)
+{
+	unsigned long pages = balloon_stats.current_pages;
+
+	KUNIT_EXPECT_TRUE(test, lazy_balloon_reaches(pages - 1000));
+	KUNIT_EXPECT_TRUE(test, lazy_balloon_reaches(pages));
+}
+
 /*
  * A read of a file's page maps those around it. What does not wait takes a hypercall
  * each, which is not counted.
@@ -1281,6 +1352,8 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(section_costs_a_sixteenth_of_the_hypercalls),
 	KUNIT_CASE(pages_around_a_fault_are_mapped_by_one_list),
 	KUNIT_CASE(entry_of_a_table_that_is_not_pinned_does_not_wait),
+	KUNIT_CASE(reservation_changes_mappings_by_lists),
+	KUNIT_CASE(balloon_takes_memory_and_gives_it_back),
 
 	KUNIT_CASE(cleared_entry_waits),
 	KUNIT_CASE(write_protection_waits),
