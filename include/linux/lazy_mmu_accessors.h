@@ -55,13 +55,13 @@ static __always_inline pte_t lazy_mmu_ptep_get(pte_t *ptep)
 	return ptep_get(ptep);
 }
 
-/* Writes */
+/* Writes. page_table_check may pause in some, which is over when they are noted. */
 
 static __always_inline void lazy_mmu_set_ptes(struct mm_struct *mm, unsigned long addr,
 					      pte_t *ptep, pte_t pte, unsigned int nr)
 {
-	lazy_mmu_written(ptep, nr);
 	set_ptes(mm, addr, ptep, pte, nr);
+	lazy_mmu_written(ptep, nr);
 }
 
 static __always_inline void lazy_mmu_pte_clear(struct mm_struct *mm, unsigned long addr,
@@ -195,8 +195,9 @@ static __always_inline void
 lazy_mmu_clear_young_dirty_ptes(struct vm_area_struct *vma, unsigned long addr,
 				pte_t *ptep, unsigned int nr, cydp_t flags)
 {
-	lazy_mmu_atomic(ptep, nr);
+	lazy_mmu_overtakes(ptep, nr);
 	clear_young_dirty_ptes(vma, addr, ptep, nr, flags);
+	lazy_mmu_written(ptep, nr);
 }
 
 static __always_inline int
