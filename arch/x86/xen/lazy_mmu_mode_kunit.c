@@ -853,9 +853,9 @@ static void reservation_changes_mappings_by_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped, 0);
 	KUNIT_EXPECT_EQ(test, mapped_again, LAZY_PAGES);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	/* 32 of them are a list. */
-	KUNIT_EXPECT_EQ(test, reset, LAZY_PAGES / 32);
-	KUNIT_EXPECT_EQ(test, update, LAZY_PAGES / 32);
+	/* 32 of them are a list, but a preemption issues what there is. */
+	KUNIT_EXPECT_LE(test, reset, LAZY_PAGES / 4);
+	KUNIT_EXPECT_LE(test, update, LAZY_PAGES / 4);
 }
 
 static bool lazy_balloon_reaches(unsigned long target)
