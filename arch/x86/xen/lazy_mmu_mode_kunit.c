@@ -209,11 +209,11 @@ static void lazy_expect_bits(struct kunit *test, pte_t pte, pteval_t bits)
 	KUNIT_EXPECT_EQ(test, pte_pfn(pte), page_to_pfn(lazy_page));
 }
 
-static void cleared_entry_waits(struct kunit *test)
+static void lazy_expect_clear_waits(struct kunit *test, pte_t pte)
 {
 	pte_t before, taken, waiting;
 
-	lazy_write_pte(0, lazy_dirty());
+	lazy_write_pte(0, pte);
 	before = lazy_pte_of(0);
 	preempt_disable();
 	lazy_mmu_mode_enable();
@@ -225,6 +225,16 @@ static void cleared_entry_waits(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_same(taken, before));
 	KUNIT_EXPECT_TRUE(test, pte_same(waiting, before));
 	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
+}
+
+static void cleared_entry_waits(struct kunit *test)
+{
+	lazy_expect_clear_waits(test, lazy_dirty());
+}
+
+static void entry_that_is_not_present_waits(struct kunit *test)
+{
+	lazy_expect_clear_waits(test, swp_entry_to_pte(swp_entry(1, 1)));
 }
 
 static void write_protection_waits(struct kunit *test)
@@ -339,23 +349,6 @@ static void update_that_does_not_wait_comes_behind_those_that_do(struct kunit *t
 	lazy_mmu_mode_disable();
 	preempt_enable();
 
-	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
-}
-
-static void entry_that_is_not_present_waits(struct kunit *test)
-{
-	pte_t swap = swp_entry_to_pte(swp_entry(1, 1)), taken, waiting;
-
-	lazy_write_pte(0, swap);
-	preempt_disable();
-	lazy_mmu_mode_enable();
-	taken = lazy_take_out(0);
-	waiting = lazy_pte_of(0);
-	lazy_mmu_mode_disable();
-	preempt_enable();
-
-	KUNIT_EXPECT_TRUE(test, pte_same(taken, swap));
-	KUNIT_EXPECT_TRUE(test, pte_same(waiting, swap));
 	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(0)));
 }
 
