@@ -22,14 +22,22 @@ export LC_ALL=C.UTF-8
 export KBUILD_BUILD_TIMESTAMP=2026-01-01 KBUILD_BUILD_VERSION=1 \
 	KBUILD_BUILD_USER=lazy-mmu KBUILD_BUILD_HOST=localhost
 
-# Debian's ccache has a directory of compilers, ours and the host's. What .incbin
-# takes in, such as an initramfs, is not in the compiler's list of headers, so no
-# depend mode. With a base directory other clones hit as well, see build().
+# Debian's ccache has a directory of compilers, ours and the host's. With a base
+# directory other clones hit as well, see build().
 use_ccache() {
+	local compiler
+
 	[ -x /usr/bin/ccache ] || return 0
-	PATH=/usr/lib/ccache:$PATH
-	export CCACHE_NODEPEND=1 CCACHE_BASEDIR=$ROOT
+	mkdir -p "$BUILD/ccache"
+	for compiler in /usr/lib/ccache/*; do
+		compiler=$BUILD/ccache/${compiler##*/}
+		# Others may do the same.
+		[ -e "$compiler" ] || ln -s "$ROOT/harness/ccache.sh" "$compiler" 2>/dev/null || :
+	done
+	# Where it looks for the compilers themselves.
+	export CCACHE_PATH=${CCACHE_PATH:-$PATH} CCACHE_NODEPEND=1 CCACHE_BASEDIR=$ROOT
 	unset CCACHE_DEPEND
+	PATH=$BUILD/ccache:$PATH
 }
 use_ccache
 

@@ -134,6 +134,29 @@ kunit() {
 
 # --- what a boot shows
 
+# Without what replaces the compiler: only with a cache can it go wrong.
+@test "a cached object has the .incbin and the headers of today" {
+	local i dir=$BATS_TEST_TMPDIR
+
+	[ -x /usr/bin/ccache ] || skip "no ccache"
+	unset CCACHE_COMPILER CCACHE_DISABLE
+	export CCACHE_DIR=$dir/cache CCACHE_PATH=/usr/bin
+	# shellcheck source=harness/lib.sh
+	compile() (. "$REPO/harness/lib.sh" && gcc -nostdinc -MMD -c "$@")
+	cd "$dir"
+	echo '.incbin "blob"' >file.S
+	echo '#include "file.h"' >file.c
+	for i in 1 2 2; do
+		echo "blob $i" >blob
+		echo "int word_$i;" >file.h
+		compile -o file.S.o file.S
+		compile -o file.c.o file.c
+		grep -q "blob $i" file.S.o
+		grep -q "word_$i" file.c.o
+	done
+	[ "$(ccache --print-stats | sed -n 's/^direct_cache_hit\t//p')" = 1 ]
+}
+
 @test "tests that pass" {
 	boots "    ok 1 contract" "    ok 2 other" "    ok 3 else # SKIP not here"
 	works kunit
