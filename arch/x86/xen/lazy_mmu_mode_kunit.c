@@ -49,12 +49,13 @@
 #include "../../../mm/tests/lazy_mmu_kunit.h"
 #include "xen-ops.h"
 
-#define LAZY_PAGES		64
+#define LAZY_PAGES		128
 /* As many as make one list, and leave room for another. */
 #define LAZY_LIST		24
 /* As many as make two lists, the first of which has room for no more. */
-#define LAZY_FULL_LIST		31
-#define LAZY_TWO_LISTS		48
+#define LAZY_TWO_LISTS		(lazy_full_list + 17)
+
+static unsigned int lazy_full_list;
 
 static struct vm_struct *lazy_area;
 static struct page *lazy_page;
@@ -127,6 +128,11 @@ static void update_in_a_section_waits_for_its_end(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, waits);
 	KUNIT_EXPECT_TRUE(test, visible);
+}
+
+static void multicall_takes_63_updates(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, lazy_full_list, 63);
 }
 
 /* What is visible at once takes a hypercall each; what waits is counted. */
@@ -652,13 +658,13 @@ static unsigned int lazy_nr_refused_lists(struct kunit *test)
 
 static bool lazy_is_pfn_refused(struct kunit *test, unsigned int i)
 {
-	return lazy_is_refused(test, i, LAZY_FULL_LIST, LAZY_TWO_LISTS);
+	return lazy_is_refused(test, i, lazy_full_list, LAZY_TWO_LISTS);
 }
 
 static void vmap_pfn_maps_what_xen_permits(struct kunit *test)
 {
 	unsigned int level, wrong = 0, reports = lazy_reports;
-	unsigned long pfns[LAZY_TWO_LISTS], addr;
+	unsigned long pfns[LAZY_PAGES], addr;
 
 	lazy_need_dom0(test);
 
@@ -857,9 +863,9 @@ static void reservation_changes_mappings_by_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped, 0);
 	KUNIT_EXPECT_EQ(test, mapped_again, LAZY_PAGES);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	/* 32 of them are a list, but a preemption issues what there is. */
-	KUNIT_EXPECT_LE(test, reset, LAZY_PAGES / 4);
-	KUNIT_EXPECT_LE(test, update, LAZY_PAGES / 4);
+	/* A list is dozens of them, but a preemption issues what there is. */
+	KUNIT_EXPECT_LE(test, reset, LAZY_PAGES / 8);
+	KUNIT_EXPECT_LE(test, update, LAZY_PAGES / 8);
 }
 
 static bool lazy_balloon_reaches(unsigned long target)
@@ -1276,6 +1282,56 @@ static void mm_is_switched_behind_a_flush_that_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, 1234);
 }
 
+struct lazy_neighbour {
+	struct lazy_thread thread;
+	struct mm_struct *mm;
+};
+
+/* Run whenever the other one sleeps. */
+static int lazy_neighbour_fn(void *data)
+{
+	struct lazy_neighbour *neighbour = data;
+
+	lazy_thread_wait(&neighbour->thread);
+	kthread_use_mm(neighbour->mm);
+	complete(&neighbour->thread.is_in);
+	while (!kthread_should_stop())
+		cond_resched();
+	kthread_unuse_mm(neighbour->mm);
+
+	return 0;
+}
+
+/*
+ * With the mm and the stack of the next task. What is issued in the switch counts for
+ * the task before, what comes behind it for the next one.
+ */
+static void switch_of_mm_is_one_hypercall(struct kunit *test)
+{
+	struct lazy_neighbour *neighbour;
+	unsigned long switches;
+	unsigned int issued;
+
+	lazy_map_user(test, 1, MAP_PRIVATE);
+	neighbour = lazy_start_thread(test, sizeof(*neighbour), lazy_neighbour_fn,
+				      lazy_stay_here());
+	neighbour->mm = lazy_make_mm(test, LAZY_USER, PAGE_SIZE, 1234);
+	complete(&neighbour->thread.go_on);
+	wait_for_completion(&neighbour->thread.is_in);
+
+	switches = current->nvcsw + current->nivcsw;
+	lazy_issued = 0;
+	for (int i = 0; i < 16; i++)
+		fsleep(100);
+	issued = lazy_issued;
+	switches = current->nvcsw + current->nivcsw - switches;
+	lazy_stop_thread(&neighbour->thread);
+
+	KUNIT_EXPECT_GE(test, switches, 16);
+	KUNIT_EXPECT_GE(test, issued, switches / 2);
+	KUNIT_EXPECT_LE(test, issued, switches + switches / 4);
+}
+
 static void preemption_before_the_final_flush_delays_no_update(struct kunit *test)
 {
 	struct lazy_peer *peer;
@@ -1366,6 +1422,7 @@ static void dying_task_leaves_no_update_behind(struct kunit *test)
 static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(update_in_a_section_waits_for_its_end),
 	KUNIT_CASE(section_costs_a_sixteenth_of_the_hypercalls),
+	KUNIT_CASE(multicall_takes_63_updates),
 	KUNIT_CASE(pages_around_a_fault_are_mapped_by_one_list),
 	KUNIT_CASE(entry_of_a_table_that_is_not_pinned_does_not_wait),
 	KUNIT_CASE(entry_written_behind_its_clear_is_counted_once),
@@ -1401,6 +1458,7 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(preempted_section_keeps_its_segments),
 	KUNIT_CASE(update_in_a_context_switch_is_immediate),
 	KUNIT_CASE(mm_is_switched_behind_a_flush_that_waits),
+	KUNIT_CASE(switch_of_mm_is_one_hypercall),
 	KUNIT_CASE(preemption_before_the_final_flush_delays_no_update),
 	KUNIT_CASE(section_that_preempts_batches),
 	KUNIT_CASE(migrated_section_delays_no_update),
@@ -1424,6 +1482,26 @@ static int lazy_collect_pte(pte_t *pte, unsigned long addr, void *data)
 {
 	lazy_ptes[(addr - (unsigned long)lazy_area->addr) / PAGE_SIZE] = pte;
 	return 0;
+}
+
+/* The updates that a multicall takes: the next one issues them. */
+static unsigned int lazy_count_full_list(void)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	/* What an interrupt issues would count. */
+	local_irq_save(flags);
+	lazy_task = current;
+	lazy_issued = 0;
+	lazy_mmu_mode_enable();
+	for (i = 0; i < LAZY_PAGES && !lazy_issued; i++)
+		lazy_write(i);
+	lazy_mmu_mode_disable();
+	lazy_task = NULL;
+	local_irq_restore(flags);
+
+	return i - 1;
 }
 
 static int lazy_mmu_mode_xen_suite_init(struct kunit_suite *suite)
@@ -1450,8 +1528,15 @@ static int lazy_mmu_mode_xen_suite_init(struct kunit_suite *suite)
 	if (ret)
 		goto unregister;
 
+	lazy_full_list = lazy_count_full_list();
+	ret = -ERANGE;
+	if (LAZY_TWO_LISTS > LAZY_PAGES)
+		goto unregister_console;
+
 	return 0;
 
+unregister_console:
+	unregister_trace_console(lazy_probe_console, NULL);
 unregister:
 	unregister_trace_xen_mc_flush(lazy_probe_flush, NULL);
 	tracepoint_synchronize_unregister();
