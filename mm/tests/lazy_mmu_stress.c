@@ -149,7 +149,6 @@ static void stress_probe_hook(void *data, enum lazy_mmu_hook hook, u8 enable_cou
 
 static void stress_unregister_sections(void)
 {
-	/* One that is not registered does not mind. */
 	unregister_trace_lazy_mmu_call(stress_probe_call, NULL);
 	unregister_trace_lazy_mmu_hook(stress_probe_hook, NULL);
 }
@@ -158,8 +157,12 @@ static int stress_register_sections(void)
 {
 	int err = register_trace_lazy_mmu_call(stress_probe_call, NULL);
 
-	if (!err)
-		err = register_trace_lazy_mmu_hook(stress_probe_hook, NULL);
+	if (err)
+		return err;
+	err = register_trace_lazy_mmu_hook(stress_probe_hook, NULL);
+	if (err)
+		unregister_trace_lazy_mmu_call(stress_probe_call, NULL);
+
 	return err;
 }
 
@@ -201,10 +204,11 @@ static int stress_register_probes(void)
 {
 	int err = stress_register_sections();
 
-	if (!err)
-		err = register_trace_sched_switch(stress_probe_switch, NULL);
 	if (err)
-		stress_unregister_probes();
+		return err;
+	err = register_trace_sched_switch(stress_probe_switch, NULL);
+	if (err)
+		stress_unregister_sections();
 
 	return err;
 }
