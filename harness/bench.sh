@@ -81,7 +81,7 @@ measure() {
 }
 
 bench() {
-	local kernel start=$SECONDS reps
+	local kernel start=$SECONDS reps libc loader
 
 	PAIR_OUT=$HOME_DIR/${P[Kernel]}
 	RESULT=$HOME_DIR/${P[Name]}
@@ -91,7 +91,13 @@ bench() {
 	gcc -shared -fPIC -O2 -Wall -o "$HOME_DIR/count.so" "$PARTS/count.c" ||
 		die "the plugin does not build"
 	program "$PAIR_OUT/init" "$PARTS/init.c"
-	initramfs "$PAIR_OUT"
+	program "$PAIR_OUT/dynamic" "$PARTS/init.c" -Wl,--dynamic-linker=/lib/ld.so
+	libc=$("${P[Cross]}gcc" -print-file-name=libc.so.6)
+	loader=$(find "${libc%/*}" "${libc%/*}/../lib64" -maxdepth 1 -name 'ld*.so.[12]' 2>/dev/null |
+		head -n 1) || :
+	[ "$loader" ] || die "no C library for ${P[Name]} with a loader beside it"
+	initramfs "$PAIR_OUT" "file /dynamic $PAIR_OUT/dynamic 0755 0 0" "dir /lib 0755 0 0" \
+		"file /lib/libc.so.6 $libc 0755 0 0" "file /lib/ld.so $loader 0755 0 0"
 	# shellcheck disable=SC2046 # a list
 	configure "$PAIR_OUT/config" "$PAIR_OUT" "$LOG.config" $(fragments kernel bench)
 	for kernel in "${KERNELS[@]}"; do

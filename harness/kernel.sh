@@ -23,10 +23,13 @@ keep() {
 	if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; fi
 }
 
-# program FILE SOURCE: one that a guest runs.
+# program FILE SOURCE [OPTION...]: one that a guest runs, static if no option says how
+# it is linked.
 program() {
+	local options=("${@:3}")
+
 	mkdir -p "${1%/*}"
-	"${P[Cross]}gcc" -static -O2 -Wall -o "$TMP/program" "$2" ||
+	"${P[Cross]}gcc" "${options[@]:--static}" -O2 -Wall -o "$TMP/program" "$2" ||
 		die "${2##*/} does not build for ${P[Name]}"
 	keep "$1" <"$TMP/program"
 	chmod +x "$1"

@@ -85,19 +85,19 @@ static void child(void)
 	check(pid > 0, "fork");
 }
 
-/* A program that only ends: this one. */
-static void execute(void)
+/* A program that only ends: this one, linked in two ways. */
+static void execute(const char *program, const char *row)
 {
 	char *const arguments[] = { "init", "end", NULL };
 	int rep, status;
 	pid_t pid;
 
-	say("<5>bench: 0 fork+exec+exit\n");
+	say("<5>bench: 0 %s\n", row);
 	for (rep = 0; rep < BENCH_REPS; rep++) {
 		mark_start();
 		pid = fork();
 		if (!pid) {
-			execv("/init", arguments);
+			execv(program, arguments);
 			_exit(1);
 		}
 		waitpid(pid, &status, 0);
@@ -254,7 +254,8 @@ int main(int argc, char **argv)
 	check(!mount("proc", "/proc", "proc", 0, NULL), "mount");
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
 	check(pagemap >= 0, "pagemap");
-	execute();
+	execute("/init", "fork+exec+exit");
+	execute("/dynamic", "fork+exec+exit,dynamic");
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (sizes[i] * getpagesize() <= MAX_BYTES)
 			measure(pagemap, sizes[i]);

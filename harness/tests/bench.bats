@@ -47,6 +47,11 @@ row() {
 	sed -n "s/^$1  *//p" <<<"$output" | tr -s ' '
 }
 
+@test "a C library without a loader" {
+	touch "$FAKE/no-loader"
+	refuses "^error: no C library for arm64 with a loader beside it" bench
+}
+
 @test "stock beside the series" {
 	works bench
 	is "$(row map)" "8 9 3 0.333"

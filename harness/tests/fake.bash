@@ -268,6 +268,12 @@ machine() {
 	cat >"$STUBS/gcc" <<'END'
 #!/bin/sh
 [ ! -e "$FAKE/no-compiler" ] || exit 1
+case $1 in
+-print-file-name=*)
+	[ -e "$FAKE/no-loader" ] || touch "$FAKE/ld.so.2"
+	echo "$FAKE/${1#*=}"
+	;;
+esac
 while [ $# -gt 1 ]; do
 	[ "$1" != -o ] || echo program >"$2"
 	shift
