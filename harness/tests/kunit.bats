@@ -136,14 +136,18 @@ kunit() {
 
 # Without what replaces the compiler: only with a cache can it go wrong.
 @test "a cached object has the .incbin and the headers of today" {
-	local i dir=$BATS_TEST_TMPDIR
+	local i
 
 	[ -x /usr/bin/ccache ] || skip "no ccache"
 	unset CCACHE_COMPILER CCACHE_DISABLE
-	export CCACHE_DIR=$dir/cache CCACHE_PATH=/usr/bin
-	# shellcheck source=harness/lib.sh
-	compile() (. "$REPO/harness/lib.sh" && gcc -nostdinc -MMD -c "$@")
-	cd "$dir"
+	export CCACHE_DIR=$BATS_TEST_TMPDIR/cache
+	# A process, as lib.sh sets what the other tests are not to see.
+	# shellcheck disable=SC2016 # for the inner shell
+	compile() {
+		CCACHE_PATH=/usr/bin bash -c '. "$0/harness/lib.sh" && gcc -nostdinc -MMD -c "$@"' \
+			"$REPO" "$@"
+	}
+	cd "$BATS_TEST_TMPDIR"
 	echo '.incbin "blob"' >file.S
 	echo '#include "file.h"' >file.c
 	for i in 1 2 2; do
