@@ -45,6 +45,8 @@ compare: ## the kernel's own tests, on stock and with the series: PLATFORM=...
 	@harness/compare.sh
 stress: ## every section user at once, under all debug checks [PLATFORM=...] [SECONDS=60] [SEED=...]
 	@harness/stress.sh
+userland: ## a Debian with apt, a compiler and stress-ng, under the detector: PLATFORM=... [SECONDS=1800]
+	@harness/userland.sh
 test: ## tests of the harness
 	@bats harness/tests
 results: ## results/*/README.md and the plots, from the JSON beside it
@@ -54,4 +56,4 @@ results: ## results/*/README.md and the plots, from the JSON beside it
 ## takes another tarball of that release than that of Debian's package.
 
 .PHONY: help run kunit shell check tree save verify series apply review clean subsets lint docs \
-	bisect mutants bench compare stress test results
+	bisect mutants bench compare stress userland test results

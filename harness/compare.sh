@@ -68,10 +68,7 @@ RESULT=$HOME_DIR/${P[Name]}
 PAIR_OUT=$HOME_DIR/${P[Kernel]}
 mkdir -p "$RESULT"
 programs
-# shellcheck disable=SC2046 # a list
-configure "$PAIR_OUT/config" "$PAIR_OUT" "$LOG.config" $(fragments kernel)
-# What there is of these on this architecture.
-fragments compare | xargs cat >>"$PAIR_OUT/config/.config"
+configure_compare
 for kernel in stock series; do
 	build_pair $kernel
 	echo "booting $kernel on ${P[Name]}; log: $(named "$RESULT/$kernel.boot")"

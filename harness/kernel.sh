@@ -157,6 +157,36 @@ complaint() {
 		what { what = what $0 ": " }'
 }
 
+# Of a boot into programs: whatever goes wrong ends it.
+# shellcheck disable=SC2034 # for others
+WATCH=(panic_on_warn=1 oops=panic softlockup_panic=1 hung_task_panic=1 debug_pagealloc=on
+	page_table_check=on printk.devkmsg=on slab_nomerge watchdog_thresh=30
+	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_timeout_secs=60
+	kunit_shutdown=none)
+
+# verdict PASSED: what went wrong, in one line, with a program that had TIME and
+# PATIENCE, whose words are in TMP/said and end in PASSED, and its kernel.
+verdict() {
+	local line last
+
+	last=$(tail -n 1 "$TMP/said")
+	if line=$(grep -m 1 '^FAILED: ' "$TMP/said"); then
+		echo "${line#FAILED: }"
+	elif line=$(complaint "$LOG.boot") && [ "$line" ]; then
+		echo "the kernel complains: $line"
+	elif grep -q 'The kernel timed out' "$LOG.kunit"; then
+		echo "hang: no end after $((TIME + PATIENCE)) s; last: $last"
+	elif ! grep -qxF "$1" "$TMP/said"; then
+		echo "the kernel ended too early; last: $last"
+	elif ! grep -qE "${P[Shows]}" "$LOG.boot"; then
+		echo "this was not ${P[Name]}: no '${P[Shows]}' in the log"
+	fi
+}
+
+positive() {
+	[[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || die "$1=$2 is not a number from 1 to 999999999"
+}
+
 # check_log LOG: what tests cannot know of their own run.
 check_log() {
 	local wrong
@@ -310,6 +340,14 @@ pair() {
 	stock=$(stock_commit)
 	tree_at "$HOME_DIR/linux-stock" "$stock"
 	tree_at "$HOME_DIR/linux-series" "$2"
+}
+
+# configure_compare: PAIR_OUT/config, a kernel for the programs of others, with what
+# there is of their options on this architecture.
+configure_compare() {
+	# shellcheck disable=SC2046 # a list
+	configure "$PAIR_OUT/config" "$PAIR_OUT" "$LOG.config" $(fragments kernel)
+	fragments compare | xargs cat >>"$PAIR_OUT/config/.config"
 }
 
 # build_pair KERNEL: for the platform, in PAIR_OUT, as PAIR_OUT/config has it.

@@ -15,32 +15,6 @@
 
 # For booting, and for a guest that is behind; it has to notice first that it hangs.
 PATIENCE=180
-ARGUMENTS=(panic_on_warn=1 oops=panic softlockup_panic=1 hung_task_panic=1 debug_pagealloc=on
-	page_table_check=on printk.devkmsg=on slab_nomerge watchdog_thresh=30
-	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_timeout_secs=60
-	test_vmalloc.run_test_mask=0 kunit_shutdown=none)
-
-# verdict: says in one line what went wrong, if anything did.
-verdict() {
-	local line last
-
-	last=$(tail -n 1 "$TMP/said")
-	if line=$(grep -m 1 '^FAILED: ' "$TMP/said"); then
-		echo "${line#FAILED: }"
-	elif line=$(complaint "$LOG.boot") && [ "$line" ]; then
-		echo "the kernel complains: $line"
-	elif grep -q 'The kernel timed out' "$LOG.kunit"; then
-		echo "hang: no end after $((TIME + PATIENCE)) s; last: $last"
-	elif ! grep -qxF "passed: seed $SEED, $TIME s" "$TMP/said"; then
-		echo "the kernel ended too early; last: $last"
-	elif ! grep -qE "${P[Shows]}" "$LOG.boot"; then
-		echo "this was not ${P[Name]}: no '${P[Shows]}' in the log"
-	fi
-}
-
-positive() {
-	[[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || die "$1=$2 is not a number from 1 to 999999999"
-}
 
 platform "${PLATFORM:-arm64}"
 # SECONDS is what bash counts in.
@@ -55,12 +29,12 @@ LOG=$LOG.stress
 again="make stress PLATFORM=${P[Name]} SECONDS=$TIME SEED=$SEED"
 echo "running on ${P[Name]} for $TIME s, SEED=$SEED; log: $(named "$LOG.boot")"
 # shellcheck disable=SC2206 # a list
-ARGUMENTS=(${P[Arguments]} "${ARGUMENTS[@]}" "guest_end=${P[End]}" "stress_seconds=$TIME"
+words=(${P[Arguments]} "${WATCH[@]}" test_vmalloc.run_test_mask=0 "guest_end=${P[End]}" "stress_seconds=$TIME"
 	"stress_seed=$SEED")
 # No suite is called so.
-boot "$OUT" "$LOG" $((TIME + PATIENCE)) --raw_output=all "${ARGUMENTS[@]/#/--kernel_args=}" \
+boot "$OUT" "$LOG" $((TIME + PATIENCE)) --raw_output=all "${words[@]/#/--kernel_args=}" \
 	no_test | said stress | tee "$TMP/said" || :
 emulator "$LOG"
-wrong=$(verdict)
+wrong=$(verdict "passed: seed $SEED, $TIME s")
 [ ! "$wrong" ] || die "${P[Name]}: $wrong; again: $again; log: $(named "$LOG.boot")"
 echo "${P[Name]}: $TIME s without a failure, SEED=$SEED; log: $(named "$LOG.boot")"

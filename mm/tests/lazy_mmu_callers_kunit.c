@@ -257,34 +257,40 @@ static void lazy_set_userfaultfd(unsigned long addr, struct userfaultfd_ctx *ctx
 	mmap_write_unlock(mm);
 }
 
-static void pagemap_scan_flushes_what_it_has_protected(struct kunit *test)
+/* Write protects SIZE bytes, so that writes to them are noticed. */
+static long lazy_scan(struct kunit *test, unsigned long addr, unsigned long size)
 {
 	struct userfaultfd_ctx ctx = {
 		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
 	};
-	unsigned long addr = lazy_map_page(test);
 	unsigned long arg_addr = lazy_map_page(test);
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),
 		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
 		.start = addr,
-		.end = addr + PAGE_SIZE,
+		.end = addr + size,
 	};
 	struct file *file = kunit_kzalloc(test, sizeof(*file), GFP_KERNEL);
-	struct lazy_flush *flush;
-	pte_t after;
 	long ret;
 
 	KUNIT_ASSERT_NOT_NULL(test, file);
 	file->private_data = current->mm;
 	ret = copy_to_user((void __user *)arg_addr, &arg, sizeof(arg));
 	KUNIT_ASSERT_EQ(test, ret, 0);
-	flush = lazy_watch_flushes(test, addr);
 
 	lazy_set_userfaultfd(addr, &ctx);
 	ret = proc_pagemap_operations.unlocked_ioctl(file, PAGEMAP_SCAN, arg_addr);
-	after = lazy_read(current->mm, addr);
 	lazy_set_userfaultfd(addr, NULL);
+
+	return ret;
+}
+
+static void pagemap_scan_flushes_what_it_has_protected(struct kunit *test)
+{
+	unsigned long addr = lazy_map_page(test);
+	struct lazy_flush *flush = lazy_watch_flushes(test, addr);
+	long ret = lazy_scan(test, addr, PAGE_SIZE);
+	pte_t after = lazy_read(current->mm, addr);
 
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_TRUE(test, pte_uffd_wp(after));
@@ -295,6 +301,109 @@ static void pagemap_scan_flushes_what_it_has_protected(struct kunit *test)
 static void pagemap_scan_flushes_what_it_has_protected(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP and CONFIG_PROC_PAGE_MONITOR");
+}
+#endif
+
+#if defined(CONFIG_PTE_MARKER_UFFD_WP) && defined(CONFIG_PROC_PAGE_MONITOR) && \
+	defined(CONFIG_MIGRATION)
+static struct folio *lazy_start_migration(struct kunit *test, unsigned long addr)
+{
+	struct folio *folio;
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(test, get_user_pages_fast(addr, 1, FOLL_WRITE, &page), 1);
+	folio = page_folio(page);
+	folio_lock(folio);
+	try_to_migrate(folio, 0);
+	return folio;
+}
+
+/* To where it is. */
+static void lazy_finish_migration(struct folio *folio)
+{
+	remove_migration_ptes(folio, folio, 0);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+static void pagemap_scan_protects_a_page_that_migrates(struct kunit *test)
+{
+	unsigned long addr = lazy_map_page(test);
+	struct mm_struct *mm = current->mm;
+	struct folio *folio = lazy_start_migration(test, addr);
+	pte_t before = lazy_read(mm, addr), during, after;
+	long ret;
+
+	lazy_start_warnings();
+	ret = lazy_scan(test, addr, PAGE_SIZE);
+	WRITE_ONCE(lazy_task, NULL);
+	during = lazy_read(mm, addr);
+	lazy_finish_migration(folio);
+	after = lazy_read(mm, addr);
+
+	KUNIT_EXPECT_TRUE(test, is_swap_pte(before) &&
+			  is_writable_migration_entry(pte_to_swp_entry(before)));
+	KUNIT_EXPECT_TRUE(test, is_readable_exclusive_migration_entry(pte_to_swp_entry(during)));
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+	KUNIT_EXPECT_TRUE(test, pte_present(after));
+	KUNIT_EXPECT_TRUE(test, pte_uffd_wp(after));
+	KUNIT_EXPECT_FALSE(test, pte_write(after));
+}
+#else
+static void pagemap_scan_protects_a_page_that_migrates(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP, CONFIG_PROC_PAGE_MONITOR and CONFIG_MIGRATION");
+}
+#endif
+
+#if defined(CONFIG_PTE_MARKER_UFFD_WP) && defined(CONFIG_PROC_PAGE_MONITOR) && \
+	defined(CONFIG_ARCH_ENABLE_THP_MIGRATION)
+static unsigned long lazy_map_huge_page(struct kunit *test)
+{
+	unsigned long addr = vm_mmap(NULL, 0, 2 * PMD_SIZE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	struct mm_struct *mm = current->mm;
+
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR_VALUE(addr), "%ld", addr);
+	mmap_write_lock(mm);
+	vm_flags_set(vma_lookup(mm, addr), VM_HUGEPAGE);
+	mmap_write_unlock(mm);
+	addr = ALIGN(addr, PMD_SIZE);
+	KUNIT_ASSERT_EQ(test, put_user(LAZY_OLD, (u32 __user *)addr), 0);
+	if (!pmd_trans_huge(pmdp_get(pmd_off(mm, addr))))
+		kunit_skip(test, "there is no huge page");
+	return addr;
+}
+
+static void pagemap_scan_protects_a_huge_page_that_migrates(struct kunit *test)
+{
+	unsigned long addr = lazy_map_huge_page(test);
+	pmd_t *pmdp = pmd_off(current->mm, addr);
+	struct folio *folio = lazy_start_migration(test, addr);
+	pmd_t before = pmdp_get(pmdp), during, after;
+	long ret;
+
+	lazy_start_warnings();
+	ret = lazy_scan(test, addr, PMD_SIZE);
+	WRITE_ONCE(lazy_task, NULL);
+	during = pmdp_get(pmdp);
+	lazy_finish_migration(folio);
+	after = pmdp_get(pmdp);
+
+	KUNIT_EXPECT_TRUE(test, is_swap_pmd(before) &&
+			  is_writable_migration_entry(pmd_to_swp_entry(before)));
+	KUNIT_EXPECT_TRUE(test, is_readable_exclusive_migration_entry(pmd_to_swp_entry(during)));
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, lazy_nr_warnings, 0);
+	KUNIT_EXPECT_TRUE(test, pmd_trans_huge(after));
+	KUNIT_EXPECT_TRUE(test, pmd_uffd_wp(after));
+	KUNIT_EXPECT_FALSE(test, pmd_write(after));
+}
+#else
+static void pagemap_scan_protects_a_huge_page_that_migrates(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP, CONFIG_PROC_PAGE_MONITOR and CONFIG_ARCH_ENABLE_THP_MIGRATION");
 }
 #endif
 
@@ -343,6 +452,8 @@ static struct kunit_case lazy_mmu_callers_cases[] = {
 	KUNIT_CASE(forked_device_exclusive_page_is_copied_on_write),
 	KUNIT_CASE(zap_of_nonpresent_file_entry_does_not_warn),
 	KUNIT_CASE(pagemap_scan_flushes_what_it_has_protected),
+	KUNIT_CASE(pagemap_scan_protects_a_page_that_migrates),
+	KUNIT_CASE(pagemap_scan_protects_a_huge_page_that_migrates),
 	KUNIT_CASE(device_migration_flushes_what_it_has_collected),
 	{}
 };

@@ -275,9 +275,25 @@ static struct vm_struct *pgt_make_area(struct kunit *test)
 	return area;
 }
 
+static bool pgt_can_write(void *addr)
+{
+	return !copy_to_kernel_nofault(addr, &(u8){ 1 }, 1);
+}
+
+/* Of these pages in the linear map, which are in the TLB then. */
+static unsigned int pgt_nr_can_write(struct page **pages, unsigned int nr)
+{
+	unsigned int nr_rw = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		nr_rw += pgt_can_write(page_address(pages[i]));
+
+	return nr_rw;
+}
+
 static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 {
-	unsigned int inside[3], outside[2];
+	unsigned int inside[3], outside[2], nr_rw[2];
 	struct vm_struct *area;
 	void *addr;
 
@@ -285,7 +301,11 @@ static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 	addr = area->addr;
 	inside[0] = pgt_nr_readonly(area->pages, area->nr_pages);
 	outside[0] = pgt_nr_readonly_around(area->pages, area->nr_pages);
+	/* Or set_memory_ro() does, and with that it flushes everything. */
+	vm_unmap_aliases();
+	nr_rw[0] = pgt_nr_can_write(area->pages, area->nr_pages);
 	set_memory_ro((unsigned long)addr, PGT_AREA_PAGES);
+	nr_rw[1] = pgt_nr_can_write(area->pages, area->nr_pages);
 	inside[1] = pgt_nr_readonly(area->pages, area->nr_pages);
 	outside[1] = pgt_nr_readonly_around(area->pages, area->nr_pages);
 	set_memory_rw((unsigned long)addr, PGT_AREA_PAGES);
@@ -296,6 +316,8 @@ static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, inside[1], PGT_AREA_PAGES);
 	KUNIT_EXPECT_EQ(test, inside[2], 0);
 	KUNIT_EXPECT_EQ(test, outside[1], outside[0]);
+	KUNIT_EXPECT_EQ(test, nr_rw[0], PGT_AREA_PAGES);
+	KUNIT_EXPECT_EQ(test, nr_rw[1], 0);
 }
 
 /* The other pages of the area are none of the caller's business. */
@@ -342,11 +364,6 @@ static void area_that_may_have_blocks_is_left_alone(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, err, -EINVAL);
 	KUNIT_EXPECT_EQ(test, nr_readonly, 0);
-}
-
-static bool pgt_can_write(void *addr)
-{
-	return !copy_to_kernel_nofault(addr, &(u8){ 1 }, 1);
 }
 
 /*
