@@ -353,7 +353,7 @@ static void pagemap_scan_protects_a_page_that_migrates(struct kunit *test)
 #else
 static void pagemap_scan_protects_a_page_that_migrates(struct kunit *test)
 {
-	kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP, CONFIG_PROC_PAGE_MONITOR and CONFIG_MIGRATION");
+	kunit_skip(test, "needs PAGEMAP_SCAN, write protection and CONFIG_MIGRATION");
 }
 #endif
 
@@ -403,7 +403,7 @@ static void pagemap_scan_protects_a_huge_page_that_migrates(struct kunit *test)
 #else
 static void pagemap_scan_protects_a_huge_page_that_migrates(struct kunit *test)
 {
-	kunit_skip(test, "needs CONFIG_PTE_MARKER_UFFD_WP, CONFIG_PROC_PAGE_MONITOR and CONFIG_ARCH_ENABLE_THP_MIGRATION");
+	kunit_skip(test, "needs PAGEMAP_SCAN, write protection and huge pages that migrate");
 }
 #endif
 
