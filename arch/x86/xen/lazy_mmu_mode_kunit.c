@@ -333,6 +333,27 @@ static void atomic_update_outside_a_section_is_immediate(struct kunit *test)
 	KUNIT_EXPECT_GE(test, lazy_issued, 3);
 }
 
+static void empty_entry_is_cleared_if_its_update_waits(struct kunit *test)
+{
+	unsigned int issued;
+
+	lazy_write_pte(0, __pte(0));
+	lazy_write_pte(1, __pte(0));
+	preempt_disable();
+	lazy_issued = 0;
+	lazy_take_out(0);
+	issued = lazy_issued;
+	lazy_mmu_mode_enable();
+	lazy_write_pte(1, lazy_dirty());
+	/* Not the macro, which would report it. */
+	(ptep_get_and_clear)(&init_mm, lazy_address(1), lazy_ptes[1]);
+	lazy_mmu_mode_disable();
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ(test, issued, 0);
+	KUNIT_EXPECT_TRUE(test, pte_none(lazy_pte_of(1)));
+}
+
 /* The hardware may set the dirty bit of such an entry until it is changed. */
 static void writable_clean_entry_does_not_wait(struct kunit *test)
 {
@@ -1460,6 +1481,7 @@ static struct kunit_case lazy_mmu_mode_xen_cases[] = {
 	KUNIT_CASE(accessed_bit_waits),
 	KUNIT_CASE(atomic_updates_share_a_list),
 	KUNIT_CASE(atomic_update_outside_a_section_is_immediate),
+	KUNIT_CASE(empty_entry_is_cleared_if_its_update_waits),
 	KUNIT_CASE(writable_clean_entry_does_not_wait),
 	KUNIT_CASE(update_that_does_not_wait_comes_behind_those_that_do),
 	KUNIT_CASE(update_that_does_not_wait_leaves_other_entries_alone),
