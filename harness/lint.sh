@@ -94,7 +94,7 @@ lint_kernel_doc() {
 lint_scripts() {
 	(
 		cd "$ROOT" || exit
-		shellcheck -x -P harness -f gcc harness/*.sh harness/tests/*.ba* .ci/run || :
+		shellcheck -x -P harness -f gcc harness/*.sh harness/userland/init harness/tests/*.ba* .ci/run || :
 		cd "$TREE" || exit
 		changed A '*.sh' | xargs -r shellcheck -f gcc || :
 	) | report shellcheck
