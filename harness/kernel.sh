@@ -158,7 +158,6 @@ complaint() {
 }
 
 # Of a boot into programs: whatever goes wrong ends it.
-# shellcheck disable=SC2034 # for others
 WATCH=(panic_on_warn=1 oops=panic softlockup_panic=1 hung_task_panic=1 debug_pagealloc=on
 	page_table_check=on printk.devkmsg=on slab_nomerge watchdog_thresh=30
 	sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_timeout_secs=60
@@ -181,6 +180,23 @@ verdict() {
 	elif ! grep -qE "${P[Shows]}" "$LOG.boot"; then
 		echo "this was not ${P[Name]}: no '${P[Shows]}' in the log"
 	fi
+}
+
+# watched OUT PREFIX PASSED ARGUMENT...: boots into a program, passes on what it says,
+# and dies of what verdict finds; AGAIN is the command that repeats it. The ARGUMENTs
+# are the kernel's.
+watched() {
+	local words wrong
+
+	# shellcheck disable=SC2206 # a list
+	words=(${P[Arguments]} "${WATCH[@]}" "guest_end=${P[End]}" "${@:4}")
+	# No suite is called so.
+	boot "$1" "$LOG" $((TIME + PATIENCE)) --raw_output=all "${words[@]/#/--kernel_args=}" \
+		no_test | said "$2" | tee "$TMP/said" || :
+	emulator "$LOG"
+	wrong=$(verdict "$3")
+	[ ! "$wrong" ] ||
+		die "${P[Name]}: $wrong; ${AGAIN:+again: $AGAIN; }log: $(named "$LOG.boot")"
 }
 
 positive() {

@@ -26,15 +26,8 @@ takes_part stress
 build_tests "$@"
 [ -f "$OUT/guest/stress" ] || die "the series has no $STRESS"
 LOG=$LOG.stress
-again="make stress PLATFORM=${P[Name]} SECONDS=$TIME SEED=$SEED"
+AGAIN="make stress PLATFORM=${P[Name]} SECONDS=$TIME SEED=$SEED"
 echo "running on ${P[Name]} for $TIME s, SEED=$SEED; log: $(named "$LOG.boot")"
-# shellcheck disable=SC2206 # a list
-words=(${P[Arguments]} "${WATCH[@]}" test_vmalloc.run_test_mask=0 "guest_end=${P[End]}" "stress_seconds=$TIME"
-	"stress_seed=$SEED")
-# No suite is called so.
-boot "$OUT" "$LOG" $((TIME + PATIENCE)) --raw_output=all "${words[@]/#/--kernel_args=}" \
-	no_test | said stress | tee "$TMP/said" || :
-emulator "$LOG"
-wrong=$(verdict "passed: seed $SEED, $TIME s")
-[ ! "$wrong" ] || die "${P[Name]}: $wrong; again: $again; log: $(named "$LOG.boot")"
+watched "$OUT" stress "passed: seed $SEED, $TIME s" test_vmalloc.run_test_mask=0 \
+	"stress_seconds=$TIME" "stress_seed=$SEED"
 echo "${P[Name]}: $TIME s without a failure, SEED=$SEED; log: $(named "$LOG.boot")"

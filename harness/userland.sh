@@ -63,14 +63,7 @@ configure_compare
 build_pair series
 disk "$BUILD/userland/${P[Name]}.disk"
 echo "running on ${P[Name]} for $TIME s; log: $(named "$LOG.boot")"
-# shellcheck disable=SC2206 # lists
-words=(${P[Arguments]} "${WATCH[@]}" "guest_end=${P[End]}" "userland_seconds=$TIME"
-	root=/dev/vda rw init=/userland)
-# No suite is called so.
-boot "$PAIR_OUT/series" "$LOG" $((TIME + PATIENCE)) --raw_output=all "${words[@]/#/--kernel_args=}" \
-	--qemu_args="-drive file=$BUILD/userland/${P[Name]}.disk,format=raw,if=virtio" \
-	no_test | said userland | tee "$TMP/said" || :
-emulator "$LOG"
-wrong=$(verdict "passed: $TIME s")
-[ ! "$wrong" ] || die "${P[Name]}: $wrong; log: $(named "$LOG.boot")"
+P[Qemu]+=" -drive file=$BUILD/userland/${P[Name]}.disk,format=raw,if=virtio"
+watched "$PAIR_OUT/series" userland "passed: $TIME s" "userland_seconds=$TIME" \
+	root=/dev/vda rw init=/userland
 echo "${P[Name]}: $TIME s without a failure; log: $(named "$LOG.boot")"
