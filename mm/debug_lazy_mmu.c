@@ -29,6 +29,8 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
+#include <asm/lazy_mmu_check.h>
+
 #define CREATE_TRACE_POINTS
 #include <trace/events/lazy_mmu.h>
 
@@ -80,7 +82,7 @@ static bool lazy_mmu_is_for_test(const struct lazy_mmu_report *report)
  */
 static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 {
-	unsigned long accessed_ip = report->written_ip ? report->ip : 0;
+	unsigned long accessed_ip = report->misuse >= LAZY_MMU_READ ? report->ip : 0;
 	unsigned long flags;
 	unsigned int i;
 	bool is_new = false;
@@ -126,6 +128,8 @@ void lazy_mmu_report(const struct lazy_mmu_report *report)
 	       (void *)report->ip);
 	if (report->written_ip)
 		pr_err("entry written at %pS\n", (void *)report->written_ip);
+	else if (report->misuse >= LAZY_MMU_READ)
+		pr_err("entry waits, and its write was not recorded\n");
 	pr_err("%s%s opened at %pS, enable_count %u, pause_count %u, task %s[%d]\n",
 	       report->is_open ? "" : "last ", report->is_pause ? "pause" : "section",
 	       (void *)report->opened_ip, report->enable_count, report->pause_count,
@@ -317,6 +321,9 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 
 	/* Nothing waits at enter, nor behind the others. */
 	check->nr_written = 0;
+	/* An empty range has accessors come here for any entry. */
+	if (in_lazy_mmu_mode() && arch_lazy_mmu_tells_what_waits())
+		lazy_mmu_check_write(NULL, 0);
 }
 
 /**
@@ -511,11 +518,28 @@ void lazy_mmu_check_write(const void *start, size_t size)
 }
 EXPORT_SYMBOL(lazy_mmu_check_write);
 
+/* Does the architecture know that one of these entries waits? */
+static bool lazy_mmu_waits(const void *start, size_t size)
+{
+	if (!in_lazy_mmu_mode())
+		return false;
+
+	for (const void *end = start + size; start < end; start += sizeof(pte_t)) {
+		if (arch_lazy_mmu_waits(start))
+			return true;
+	}
+
+	return false;
+}
+
 /**
  * lazy_mmu_check_access() - Check that page table entries do not wait
  * @start: The first entry.
  * @size: The size of all of them, in bytes.
  * @misuse: What it is if one of them does.
+ *
+ * What the task has written is known on any architecture. Some can also tell what
+ * really waits, which finds writes that nobody noted.
  *
  * Context: Any, ahead of a read of the entries by somebody who relies on what it
  * returns, or of an update that does not wait.
@@ -526,6 +550,7 @@ void lazy_mmu_check_access(const void *start, size_t size, enum lazy_mmu_misuse 
 	struct lazy_mmu_report report = {};
 	unsigned long addr = (unsigned long)start;
 	unsigned int nr = min(check->nr_written, LAZY_MMU_CHECK_WRITTEN);
+	bool is_known = false, is_reported = true;
 
 	/* What waits is not an interrupt's business, nor is it in lazy MMU mode. */
 	if (!in_task())
@@ -538,16 +563,23 @@ void lazy_mmu_check_access(const void *start, size_t size, enum lazy_mmu_misuse 
 		if (addr >= check->written[at].end ||
 		    addr + size <= check->written[at].start)
 			continue;
-		if (!report.written_ip) {
+		if (!is_known && check->written[at].ip) {
 			report = lazy_mmu_misused(misuse, _RET_IP_);
 			report.written_ip = check->written[at].ip;
+			is_reported = false;
 		}
+		is_known = true;
 		/* One report for a loop over a table. */
-		check->written[at].end = check->written[at].start;
+		check->written[at].ip = 0;
+	}
+
+	if (!is_known && lazy_mmu_waits(start, size)) {
+		report = lazy_mmu_misused(misuse, _RET_IP_);
+		is_reported = false;
 	}
 
 	/* The task can go on as it is, so this mutes nothing. */
-	if (report.written_ip)
+	if (!is_reported)
 		lazy_mmu_report(&report);
 }
 EXPORT_SYMBOL(lazy_mmu_check_access);

@@ -15,7 +15,6 @@ setup_file() {
 		'@for name in $(shell cat $(FAKE)/programs); do echo >$(OUTPUT)/$$name; chmod +x $(OUTPUT)/$$name; done' \
 		>"$dir/Makefile"
 	tar -cJf "$KERNELS/linux-6.12.999.tar.xz" -C "$BATS_FILE_TMPDIR/6.12.999" linux-source-6.12
-	two
 }
 
 setup() {

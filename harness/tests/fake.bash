@@ -207,8 +207,24 @@ facts() {
 	git -C "$TREE" log --format='%T %an <%ae> %ad%n%B' "${1:-base..lazy-mmu}"
 }
 
+# once NAME: REPO as make_NAME leaves a fresh one. A file's tests share it.
+once() {
+	local made=$BATS_FILE_TMPDIR/once.$1
+
+	[ -e "$made" ] || (
+		BATS_TEST_TMPDIR=$made.new
+		mkdir "$BATS_TEST_TMPDIR"
+		fresh
+		"make_$1" >"$made.log" 2>&1
+		mv "$made.new" "$made"
+	)
+	rm -rf "$REPO"
+	cp -a "$made/repo" "$REPO"
+}
+
 # three: a saved series of three commits in two topics.
-three() {
+three() { once three; }
+make_three() {
 	tool tree
 	sed -i 's/^20$/twenty/' "$TREE/mm/memory.c"
 	commit "mm: spell a number, with an ø in it" "And a body — with a dash.
@@ -231,10 +247,11 @@ Topic: 10-fixes"
 	# Without a trailer: of the topic before it.
 	git -C "$TREE" commit -qm "kernel: all kinds at once" --author 'Żółw <z@test.example>'
 	tool save
-} >"$BATS_TEST_TMPDIR/three" 2>&1
+}
 
 # grown: three, and 60-debug, which changes files that 20-core adds.
-grown() {
+grown() { once grown; }
+make_grown() {
 	three
 	cover 60-debug
 	sed -i 's/^5$/five/' "$TREE/mm/more.c"
@@ -247,7 +264,7 @@ grown() {
 	echo second >>"$TREE/mm/last.c"
 	commit "mm: grow the last"
 	tool save
-} >"$BATS_TEST_TMPDIR/grown" 2>&1
+}
 
 # ------------------------------------------------------------- kernels that run
 
@@ -289,13 +306,9 @@ END
 	boots "    ok 1 contract"
 }
 
-# two: a saved series of two commits, of which the second one changes no kernel. A
-# file's tests share it.
-two() {
-	local BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR/two
-
-	mkdir "$BATS_TEST_TMPDIR"
-	fresh
+# two: a saved series of two commits, of which the second one changes no kernel.
+two() { once two; }
+make_two() {
 	tool tree
 	sed -i 's/^20$/twenty/' "$TREE/mm/memory.c"
 	commit "mm: spell a number" "Topic: 10-fixes"
@@ -309,7 +322,7 @@ two() {
 # with_two: a repository that has them, and a machine.
 with_two() {
 	fresh
-	cp -a "$BATS_FILE_TMPDIR/two/repo/." "$REPO"
+	two
 	machine
 }
 

@@ -45,7 +45,6 @@ setup_file() {
 	printf '%s\n' unused undescribed >>"$dir/mm/memory.c"
 	printf '%s\n' lazy_mmu_mode_enable lazy_mmu_mode_disable >"$dir/mm/mprotect.c"
 	tar -cJf "$KERNELS/linux-6.12.999.tar.xz" -C "$BATS_FILE_TMPDIR/6.12.999" linux-source-6.12
-	two
 }
 
 setup() {

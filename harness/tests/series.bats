@@ -28,7 +28,8 @@ tree_of() {
 
 # topics: a saved series with four topics, of which 30-arm64 and 60-debug need
 # 20-core, and 60-debug changes what 20-core adds.
-topics() {
+topics() { once topics; }
+make_topics() {
 	grown
 	cover 20-core "Needs: 10-fixes"
 	cover 30-arm64 "Needs: 10-fixes 20-core"
@@ -39,7 +40,7 @@ topics() {
 	commit "arm64: say so" "Topic: 30-arm64"
 	git -C "$TREE" rebase -q HEAD lazy-mmu
 	tool save
-} >"$BATS_TEST_TMPDIR/topics" 2>&1
+}
 
 # --- series
 

@@ -7,7 +7,6 @@ load fake
 
 setup_file() {
 	fake_kernel 6.12.999
-	two
 }
 
 setup() {

@@ -879,7 +879,8 @@ static void lazy_probe_console(void *data, const char *text, size_t len)
 	if (strnstr(text, "BUG: lazy MMU: ", len)) {
 		lazy_printed.nr_titles++;
 		strscpy(lazy_printed.title, text, min(len + 1, sizeof(lazy_printed.title)));
-	} else if (strnstr(text, "entry written at ", len)) {
+	} else if (strnstr(text, "entry written at ", len) ||
+		   strnstr(text, "entry waits, ", len)) {
 		strscpy(lazy_printed.writer, text, min(len + 1, sizeof(lazy_printed.writer)));
 	} else if (strnstr(text, " opened at ", len)) {
 		strscpy(lazy_printed.opener, text, min(len + 1, sizeof(lazy_printed.opener)));
@@ -982,6 +983,23 @@ static void report_of_a_read_names_the_writer(struct kunit *test)
 			      "%s", lazy_printed.writer);
 }
 
+/* No machine is needed that knows it. */
+static void report_of_a_read_says_that_the_writer_is_not_known(struct kunit *test)
+{
+	const struct lazy_mmu_report report = {
+		.misuse = LAZY_MMU_READ,
+		.ip = (unsigned long)report_of_a_read_says_that_the_writer_is_not_known,
+		.opened_ip = (unsigned long)lazy_open,
+		.is_open = true,
+	};
+
+	lazy_mmu_report(&report);
+
+	lazy_expect_printed(test, "entry written in section is read in report_of_a_read_says",
+			    "section opened at lazy_open");
+	KUNIT_EXPECT_NOT_NULL(test, strstr(lazy_printed.writer, "entry waits, and its write"));
+}
+
 /* Unlike what is wrong with the section itself. */
 static void report_of_a_read_is_printed_once_per_reader(struct kunit *test)
 {
@@ -1005,6 +1023,7 @@ static struct kunit_case lazy_mmu_mode_report_cases[] = {
 	KUNIT_CASE(report_is_printed_once_per_opener),
 	KUNIT_CASE(report_is_printed_again_after_clear_warn_once),
 	KUNIT_CASE(report_of_a_read_names_the_writer),
+	KUNIT_CASE(report_of_a_read_says_that_the_writer_is_not_known),
 	KUNIT_CASE(report_of_a_read_is_printed_once_per_reader),
 	{}
 };

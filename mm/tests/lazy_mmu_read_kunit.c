@@ -20,6 +20,8 @@
 #include <linux/swapops.h>
 #include <linux/uaccess.h>
 
+#include <asm/lazy_mmu_check.h>
+
 #include "lazy_mmu_kunit.h"
 #include "lazy_mmu_report_kunit.h"
 
@@ -234,9 +236,65 @@ static void oldest_range_is_forgotten_for_a_new_one(struct kunit *test)
 	lazy_mmu_mode_disable();
 	spin_unlock(lazy_ptl);
 
-	KUNIT_EXPECT_EQ(test, nr_oldest, 0);
-	KUNIT_EXPECT_EQ(test, lazy_nr_reports, LAZY_MMU_CHECK_WRITTEN);
+	/* Unless the architecture knows it. */
+	KUNIT_EXPECT_EQ(test, nr_oldest, arch_lazy_mmu_tells_what_waits());
+	KUNIT_EXPECT_EQ(test, lazy_nr_reports - nr_oldest, LAZY_MMU_CHECK_WRITTEN);
 }
+
+#ifdef CONFIG_XEN_PV
+/* Not noted, but Xen lets it wait all the same. */
+static void lazy_write_unnoted(struct kunit *test)
+{
+	if (!arch_lazy_mmu_tells_what_waits())
+		kunit_skip(test, "this machine does not tell what waits");
+
+	spin_lock(lazy_ptl);
+	lazy_open();
+	set_pte(lazy_ptes + 2, make_pte_marker(PTE_MARKER_POISONED));
+}
+
+static void lazy_close(void)
+{
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
+}
+
+static void read_of_an_entry_that_waits_is_reported(struct kunit *test)
+{
+	lazy_write_unnoted(test);
+	lazy_read(2);
+	lazy_close();
+
+	lazy_expect_report_in(test, LAZY_MMU_READ, "lazy_open", "lazy_read");
+	KUNIT_EXPECT_EQ(test, lazy_reports[0].written_ip, 0);
+}
+
+static void atomic_update_of_an_entry_that_waits_is_reported(struct kunit *test)
+{
+	lazy_write_unnoted(test);
+	get_and_clear_full_ptes(lazy_mm, lazy_addr_of(1), lazy_ptes + 1, 2, 0);
+	lazy_close();
+
+	lazy_expect_report_in(test, LAZY_MMU_OVERTAKEN, "lazy_open",
+			      "atomic_update_of_an_entry_that_waits_is_reported");
+	KUNIT_EXPECT_EQ(test, lazy_reports[0].written_ip, 0);
+}
+
+static void read_of_an_entry_that_does_not_wait_is_not_reported(struct kunit *test)
+{
+	lazy_write_unnoted(test);
+	lazy_read(1);
+	lazy_read(3);
+	lazy_mmu_mode_pause();
+	lazy_read(2);
+	lazy_mmu_mode_resume();
+	lazy_read(2);
+	lazy_close();
+	lazy_read(2);
+
+	lazy_expect_no_report(test);
+}
+#endif /* CONFIG_XEN_PV */
 
 static void read_of_other_entries_is_not_reported(struct kunit *test)
 {
@@ -615,6 +673,11 @@ static struct kunit_case lazy_mmu_mode_read_cases[] = {
 	KUNIT_CASE(interleaved_writes_are_told_apart),
 	KUNIT_CASE(every_remembered_range_is_reported),
 	KUNIT_CASE(oldest_range_is_forgotten_for_a_new_one),
+#ifdef CONFIG_XEN_PV
+	KUNIT_CASE(read_of_an_entry_that_waits_is_reported),
+	KUNIT_CASE(atomic_update_of_an_entry_that_waits_is_reported),
+	KUNIT_CASE(read_of_an_entry_that_does_not_wait_is_not_reported),
+#endif
 	KUNIT_CASE(read_of_other_entries_is_not_reported),
 	KUNIT_CASE(read_before_the_write_is_not_reported),
 	KUNIT_CASE(read_after_a_nested_section_is_not_reported),
