@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2030,SC2031,SC2154
 #
 # For tests: a kernel of a few files with a kunit.py that only pretends, a
 # repository of its own for each test, and what a test can say of a command.

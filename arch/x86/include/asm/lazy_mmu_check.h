@@ -4,13 +4,13 @@
 
 #ifdef CONFIG_XEN_PV
 
-#include <asm/cpufeature.h>
+#include <xen/xen.h>
 
 bool xen_lazy_mmu_waits(const void *entry);
 
 static inline bool arch_lazy_mmu_tells_what_waits(void)
 {
-	return cpu_feature_enabled(X86_FEATURE_XENPV);
+	return xen_pv_domain();
 }
 
 static inline bool arch_lazy_mmu_waits(const void *entry)
