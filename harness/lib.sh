@@ -67,15 +67,16 @@ lines() {
 
 # need PACKAGE...: installs what is missing, or says how.
 need() {
-	local package missing=()
+	local package missing=() known
 
 	if ! command -v dpkg-query >/dev/null; then
 		note "this is not Debian; be sure to have what these packages hold: $*"
 		return
 	fi
+	# shellcheck disable=SC2016 # for dpkg-query
+	known=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null) || :
 	for package; do
-		dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
-			grep -qx installed || missing+=("$package")
+		[[ $'\n'$known$'\n' == *$'\n'"installed $package"$'\n'* ]] || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	[ "$(id -u)" = 0 ] ||
@@ -112,10 +113,12 @@ record() {
 
 	[ -f "$file" ] || die "there is no $(named "$file"), which $2 is Like:"
 	[[ " ${*:2} " != *" $1 "* ]] || die "$(named "$file") is Like: itself"
-	while read -r key value; do
-		[[ $key = *: ]] || die "$(named "$file"): \"$key $value\" is not a \"Key: value\" line"
+	# Without other programs: every command reads all of them.
+	while read -r key value || [ "$key" ]; do
+		[[ $key && $key != "#"* ]] || continue
+		[[ $key = *: ]] || die "platforms/$1/platform: \"$key $value\" is not a \"Key: value\" line"
 		own[${key%:}]+=${own[${key%:}]:+ }$value
-	done < <(lines "$file")
+	done <"$file"
 	if [ "$1" = common ]; then
 		P=()
 	elif [ "${own[Like]:-}" ]; then
@@ -134,14 +137,19 @@ record() {
 }
 
 all_platforms() {
-	(cd "$ROOT/platforms" && ls -d -- */platform) | sed 's,/platform$,,' | grep -vx common
+	local file name
+
+	for file in "$ROOT"/platforms/*/platform; do
+		name=${file%/platform} name=${name##*/}
+		[ "$name" = common ] || echo "$name"
+	done
 }
 
 # platform NAME: sets P, all that there is to say of it.
 platform() {
 	local key
 
-	all_platforms | grep -xF -e "$1" >/dev/null ||
+	[[ "$1" && $1 != */* && $1 != common && -f $ROOT/platforms/$1/platform ]] ||
 		die "unknown PLATFORM=$1; there are: $(all_platforms | one_line)"
 	record "$1"
 	[ "${P[Shows]}" ] || die "platforms/$1/platform has no Shows:"

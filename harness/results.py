@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterator, List, Optional
 ROOT = Path(__file__).resolve().parent.parent
 PLOT = Path(__file__).resolve().parent / 'bench' / 'plot.py'
 # The short tables first; others follow by name.
-ORDER = ('kunit', 'kernels', 'mutants', 'compare', 'stress', 'bisect', 'helpers', 'mainline', 'bench')
+ORDER = ('kunit', 'kernels', 'mutants', 'compare', 'stress', 'userland', 'bisect', 'helpers', 'mainline', 'bench')
 # A row of the bench that differs by less is named and not shown.
 ALIKE = 0.01
 

@@ -5,6 +5,8 @@
 # repository of its own for each test, and what a test can say of a command.
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+# Elsewhere python3 may be a script that looks for one, for longer than a test takes.
+PATH=/usr/bin:$PATH
 
 # fake_kernel VERSION: a tarball like linux-source's, in KERNELS. Call it in
 # setup_file, so that each is made once.
@@ -211,12 +213,13 @@ facts() {
 once() {
 	local made=$BATS_FILE_TMPDIR/once.$1
 
-	[ -e "$made" ] || (
-		BATS_TEST_TMPDIR=$made.new
-		mkdir "$BATS_TEST_TMPDIR"
+	[ -e "$made/done" ] || (
+		BATS_TEST_TMPDIR=$made
+		rm -rf "$made"
+		mkdir "$made"
 		fresh
-		"make_$1" >"$made.log" 2>&1
-		mv "$made.new" "$made"
+		"make_$1" >"$made/log" 2>&1
+		touch "$made/done"
 	)
 	rm -rf "$REPO"
 	cp -a "$made/repo" "$REPO"
@@ -280,7 +283,11 @@ machine() {
 	mkdir "$FAKE"
 	touch "$FAKE/calls"
 	cp -r "$ROOT/platforms" "$REPO"
-	stub dpkg-query installed
+	stub dpkg-query ""
+	cat >"$STUBS/dpkg-query" <<'END'
+#!/bin/sh
+printf 'installed %s\n' "$@"
+END
 	stub df 99G
 	cat >"$STUBS/gcc" <<'END'
 #!/bin/sh

@@ -65,7 +65,7 @@ setup() {
 	printf '%s\n' "Platform: fake" "Filter: lazy" "Wrong: x" "" "--- a/mm/memory.c" "+++ b/mm/memory.c" \
 		"@@ -1,2 +1,2 @@" "-1" "+wrong" " 2" >"$REPO/mutants/x/x.patch"
 	# lint looks in /usr/bin first.
-	dpkg-query() { echo installed; }
+	dpkg-query() { printf 'installed %s\n' "$@"; }
 	shellcheck() {
 		echo "shellcheck $*" >>"$FAKE/calls"
 		cat "$FAKE/shellcheck" 2>/dev/null
