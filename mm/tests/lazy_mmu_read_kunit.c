@@ -242,28 +242,28 @@ static void oldest_range_is_forgotten_for_a_new_one(struct kunit *test)
 }
 
 #ifdef CONFIG_XEN_PV
-/* Not noted, but Xen lets it wait all the same. */
-static void lazy_write_unnoted(struct kunit *test)
+static void lazy_skip_unless_told(struct kunit *test)
 {
 	if (!arch_lazy_mmu_tells_what_waits())
 		kunit_skip(test, "this machine does not tell what waits");
-
-	spin_lock(lazy_ptl);
-	lazy_open();
-	set_pte(lazy_ptes + 2, make_pte_marker(PTE_MARKER_POISONED));
 }
 
-static void lazy_close(void)
+/* Not noted, but Xen lets it wait all the same. */
+static void lazy_write_unnoted(unsigned int i)
 {
-	lazy_mmu_mode_disable();
-	spin_unlock(lazy_ptl);
+	set_pte(lazy_ptes + i, make_pte_marker(PTE_MARKER_POISONED));
 }
 
 static void read_of_an_entry_that_waits_is_reported(struct kunit *test)
 {
-	lazy_write_unnoted(test);
+	lazy_skip_unless_told(test);
+
+	spin_lock(lazy_ptl);
+	lazy_open();
+	lazy_write_unnoted(2);
 	lazy_read(2);
-	lazy_close();
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_report_in(test, LAZY_MMU_READ, "lazy_open", "lazy_read");
 	KUNIT_EXPECT_EQ(test, lazy_reports[0].written_ip, 0);
@@ -271,9 +271,14 @@ static void read_of_an_entry_that_waits_is_reported(struct kunit *test)
 
 static void atomic_update_of_an_entry_that_waits_is_reported(struct kunit *test)
 {
-	lazy_write_unnoted(test);
+	lazy_skip_unless_told(test);
+
+	spin_lock(lazy_ptl);
+	lazy_open();
+	lazy_write_unnoted(2);
 	get_and_clear_full_ptes(lazy_mm, lazy_addr_of(1), lazy_ptes + 1, 2, 0);
-	lazy_close();
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_report_in(test, LAZY_MMU_OVERTAKEN, "lazy_open",
 			      "atomic_update_of_an_entry_that_waits_is_reported");
@@ -282,15 +287,20 @@ static void atomic_update_of_an_entry_that_waits_is_reported(struct kunit *test)
 
 static void read_of_an_entry_that_does_not_wait_is_not_reported(struct kunit *test)
 {
-	lazy_write_unnoted(test);
+	lazy_skip_unless_told(test);
+
+	spin_lock(lazy_ptl);
+	lazy_mmu_mode_enable();
+	lazy_write_unnoted(2);
 	lazy_read(1);
 	lazy_read(3);
 	lazy_mmu_mode_pause();
 	lazy_read(2);
 	lazy_mmu_mode_resume();
 	lazy_read(2);
-	lazy_close();
+	lazy_mmu_mode_disable();
 	lazy_read(2);
+	spin_unlock(lazy_ptl);
 
 	lazy_expect_no_report(test);
 }
