@@ -35,7 +35,7 @@ lint: ## checkpatch, sparse, W=1, kernel-doc, kunit.py's tests, shellcheck [PLAT
 	@harness/lint.sh
 docs: ## the documentation, rendered by Sphinx
 	@harness/docs.sh
-bisect: ## builds and boots every commit, hours; resumes where it stopped [PLATFORM=...]
+bisect: ## builds and boots every commit, hours; resumes where it stopped [PLATFORM=...] [TOPICS=...]
 	@harness/bisect.sh
 mutants: ## wrong versions of the series: each has to fail a test [PLATFORM=...] [MUTANT=name]
 	@harness/mutants.sh

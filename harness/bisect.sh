@@ -7,13 +7,17 @@
 # platform's kernel is not built for it again, and one that leaves the kernel as
 # it was, byte for byte, is not booted again.
 #
-#   [PLATFORM="NAME..."] bisect.sh
+#   [PLATFORM="NAME..."] [TOPICS="NAME..."] bisect.sh
+#
+# With TOPICS only their commits are, each with all that comes before it. The record is
+# build/bisect/passed; results/BASE/bisect.passed, a copy of an earlier one, is added.
 
 # shellcheck source=harness/kernel.sh
 . "$(dirname "$0")/kernel.sh"
 
 HOME_DIR=$BUILD/bisect
 PASSED=$HOME_DIR/passed
+RECORD=$ROOT/results/$BASE/bisect.passed
 # A line for each kernel to boot: what platforms share, platform, commit, name of
 # its logs, title.
 JOBS=$HOME_DIR/jobs
@@ -33,12 +37,12 @@ worker() {
 		start=$SECONDS
 		content=$(content "$commit")
 		log=$HOME_DIR/$slug.$name out=$HOME_DIR/$1/out
-		if grep -qx "$content $name" "$PASSED"; then
+		if grep -q "^$content $name " "$PASSED"; then
 			echo "ok      $name, $title (before)"
 		elif tree_at "$work" "$commit" && build "$OUT/.config" "$work" "$out" "$log.build" &&
 		     image=$(sha256sum "$out/vmlinux" | cut -c-64) &&
-		     { grep -qx "$image $name" "$PASSED" || boots "$out" "$log" >"$log.out" 2>&1; }; then
-			printf '%s\n' "$content $name" "$image $name" >>"$PASSED"
+		     { grep -q "^$image $name " "$PASSED" || boots "$out" "$log" >"$log.out" 2>&1; }; then
+			printf '%s\n' "$content $name $title" "$image $name image" >>"$PASSED"
 			echo "ok      $name, $title, $((SECONDS - start)) s"
 		else
 			echo "FAILED  $name, $title; logs: $(named "$log").*"
@@ -49,13 +53,17 @@ worker() {
 all_jobs() {
 	local commit name
 
-	for commit in $(git -C "$TREE" rev-list --reverse base..lazy-mmu); do
-		for name in $names; do
-			platform "$name"
-			echo "${P[Kernel]} $name $commit" \
-				"$(git -C "$TREE" log -1 --format='%f %h %s' "$commit")"
+	git -C "$TREE" log --reverse --format='%H %(trailers:key=Topic,valueonly,separator=)' \
+		base..lazy-mmu |
+		awk -v topics=" ${TOPICS:-} " 'NF > 1 { topic = $2 }
+			topics == "  " || index(topics, " " topic " ") { print $1 }' |
+		while read -r commit; do
+			for name in $names; do
+				platform "$name"
+				echo "${P[Kernel]} $name $commit" \
+					"$(git -C "$TREE" log -1 --format='%f %h %s' "$commit")"
+			done
 		done
-	done
 }
 
 if [ "${1:-}" = worker ]; then
@@ -63,8 +71,12 @@ if [ "${1:-}" = worker ]; then
 	exit
 fi
 names=$(chosen bisect)
+for topic in ${TOPICS:-}; do
+	[ -f "$ROOT/patches/$BASE/$topic/cover" ] || die "unknown topic: $topic"
+done
 mkdir -p "$HOME_DIR"
 touch "$PASSED"
+[ ! -f "$RECORD" ] || sort -u -o "$PASSED" "$PASSED" "$RECORD"
 "$ROOT/harness/tree.py" tree
 all_jobs >"$JOBS"
 cut -d ' ' -f 1,2 "$JOBS" | sort -u | while read -r kernel name; do

@@ -10,7 +10,7 @@
 
 # Lines of "passed failed skipped step".
 COUNTS=$BUILD/log/check.counts
-COMPLAINTS='^(error|FAILED|FAIL|not ok)|\[FAILED\]|complains|WARNING|ERROR|BUG:|no test ran'
+COMPLAINTS='^(error|FAILED|FAIL|not ok)|\[FAILED\]|complains|(warning|error): |WARNING|ERROR|BUG:|no test ran|does not build'
 
 # step NAME COMMAND...
 step() {

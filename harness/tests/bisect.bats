@@ -48,6 +48,32 @@ counted() {
 	is "$(grep -c '(before)$' <<<"$output")" 2
 }
 
+@test "what the results say passed before" {
+	works bisect arm64
+	mkdir -p "$REPO/results/6.12"
+	mv "$REPO/build/bisect/passed" "$REPO/results/6.12/bisect.passed"
+	works bisect arm64
+	is "$(grep -c '(before)$' <<<"$output")" 2
+	# One that fails is not in the record, nor is another platform.
+	echo differs >>"$TREE/mm/memory.c"
+	commit "mm: more"
+	works bisect arm64
+	is "$(grep -c '(before)$' <<<"$output")" 2
+	is "$(counted)" "3 passed, 0 failed"
+	is "$(grep -cvxFf "$REPO/build/bisect/passed" "$REPO/results/6.12/bisect.passed")" 0
+	complains "^FAILED  sparc64, " bisect sparc64
+}
+
+@test "some topics" {
+	echo differs >>"$TREE/mm/memory.c"
+	commit "mm: of the topic before it"
+	TOPICS=20-core works bisect arm64
+	is "$(counted)" "2 passed, 0 failed"
+	TOPICS="20-core 10-fixes" works bisect arm64
+	is "$(counted)" "3 passed, 0 failed"
+	TOPICS="20-core 99-none" refuses "^error: unknown topic: 99-none" bisect arm64
+}
+
 @test "some platforms" {
 	complains "^FAILED  sparc64, .* mm: " bisect arm64 sparc64
 	is "$(counted)" "2 passed, 2 failed"
