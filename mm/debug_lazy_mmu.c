@@ -7,8 +7,8 @@
  * of its open sections, including those opened in a pause, and of its pauses.
  *
  * It also remembers page table entries that it has written in a section, whether
- * the architecture lets them wait or not, until they would not wait any more. To
- * look at one of them before is a bug where they do.
+ * the architecture defers them or not, until they would have taken effect. To read
+ * one before that is a bug on architectures that do.
  *
  * One bug is one report: what is wrong is made good, as far as that is known, and
  * what else the task does wrong for a while is made good silently.
@@ -85,7 +85,7 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 	unsigned long accessed_ip = report->misuse >= LAZY_MMU_READ ? report->ip : 0;
 	unsigned long flags;
 	unsigned int i;
-	bool is_new = false;
+	bool is_new = false, is_full;
 
 	raw_spin_lock_irqsave(&lazy_mmu_report_lock, flags);
 	for (i = 0; i < lazy_mmu_nr_reported; i++) {
@@ -94,7 +94,8 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 		    lazy_mmu_reported[i].accessed_ip == accessed_ip)
 			break;
 	}
-	if (i < ARRAY_SIZE(lazy_mmu_reported) && i == lazy_mmu_nr_reported) {
+	is_full = i == ARRAY_SIZE(lazy_mmu_reported);
+	if (!is_full && i == lazy_mmu_nr_reported) {
 		lazy_mmu_reported[i].misuse = report->misuse;
 		lazy_mmu_reported[i].opened_ip = report->opened_ip;
 		lazy_mmu_reported[i].accessed_ip = accessed_ip;
@@ -103,6 +104,8 @@ static bool lazy_mmu_is_reported(const struct lazy_mmu_report *report)
 	}
 	raw_spin_unlock_irqrestore(&lazy_mmu_report_lock, flags);
 
+	if (is_full)
+		pr_warn_once("lazy MMU: too many different reports, new ones are dropped until clear_warn_once\n");
 	return !is_new;
 }
 
@@ -205,7 +208,7 @@ static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
 {
 	struct lazy_mmu_report report = lazy_mmu_misused(misuse, ip);
 	struct lazy_mmu_check *check = &current->lazy_mmu_check;
-	bool is_lost = check->is_entered && !in_lazy_mmu_mode();
+	bool is_lost = (check->is_entered || check->is_leaving) && !in_lazy_mmu_mode();
 
 	check->nr_sections = 0;
 	check->last = (struct lazy_mmu_state) {};
@@ -278,12 +281,17 @@ static void lazy_mmu_check_pause(struct lazy_mmu_check *check,
 		check->pauses[nr_pauses] = ip;
 	else if (state->pause_count == U8_MAX && nr_pauses < U8_MAX)
 		lazy_mmu_report_call(LAZY_MMU_PAUSE_OVERFLOW, ip);
+
+	if (nr_pauses < U8_MAX)
+		check->last.pause_count++;
 }
 
 static void lazy_mmu_check_resume(struct lazy_mmu_check *check, unsigned long ip)
 {
 	if (!check->last.pause_count)
 		lazy_mmu_report_call(LAZY_MMU_RESUME_WITHOUT_PAUSE, ip);
+	else if (check->last.pause_count < U8_MAX)
+		check->last.pause_count--;
 }
 
 /**
@@ -359,7 +367,11 @@ void lazy_mmu_check_call(enum lazy_mmu_call call, enum lazy_mmu_hook hook,
 		lazy_mmu_check_resume(check, ip);
 		break;
 	}
-	check->last = *state;
+	/*
+	 * But not its pauses: if the task is preempted between count and check of one,
+	 * the context switch may open sections of its own in between.
+	 */
+	check->last.enable_count = state->enable_count;
 
 	if (hook != LAZY_MMU_HOOK_NONE)
 		lazy_mmu_check_hook(hook, ip);
@@ -393,9 +405,10 @@ EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_check_inline_call);
 bool lazy_mmu_check_sleep(unsigned long ip)
 {
 	if (likely(!in_task() ||
-		   !(in_lazy_mmu_mode() || current->lazy_mmu_check.is_entered)))
+		   !(in_lazy_mmu_mode() || current->lazy_mmu_check.is_entered ||
+		     current->lazy_mmu_check.is_leaving)))
 		return false;
-	/* Nobody sleeps this early, and nobody cares this late. */
+	/* Not while booting, shutting down or in an oops. */
 	if (system_state == SYSTEM_BOOTING || system_state > SYSTEM_RUNNING ||
 	    oops_in_progress)
 		return false;
@@ -428,7 +441,8 @@ static bool lazy_mmu_is_open(void)
 {
 	const struct lazy_mmu_check *check = &current->lazy_mmu_check;
 
-	return current->lazy_mmu_state.counts || check->nr_sections || check->is_entered;
+	return current->lazy_mmu_state.counts || check->nr_sections ||
+	       check->is_entered || check->is_leaving;
 }
 
 /**
@@ -459,7 +473,7 @@ void lazy_mmu_check_exit(void)
 /**
  * lazy_mmu_check_fork() - Check a task that forks
  *
- * Forking sleeps, so it is no more allowed in a section, and as much in a pause.
+ * Forking sleeps, so it is forbidden in a section and allowed in a pause.
  *
  * Context: Task context, before anything that sleeps.
  */
@@ -521,7 +535,7 @@ EXPORT_SYMBOL(lazy_mmu_check_write);
 /* Does the architecture know that one of these entries waits? */
 static bool lazy_mmu_waits(const void *start, size_t size)
 {
-	if (!in_lazy_mmu_mode())
+	if (!arch_lazy_mmu_tells_what_waits())
 		return false;
 
 	for (const void *end = start + size; start < end; start += sizeof(pte_t)) {
@@ -552,8 +566,8 @@ void lazy_mmu_check_access(const void *start, size_t size, enum lazy_mmu_misuse 
 	unsigned int nr = min(check->nr_written, LAZY_MMU_CHECK_WRITTEN);
 	bool is_known = false, is_reported = true;
 
-	/* What waits is not an interrupt's business, nor is it in lazy MMU mode. */
-	if (!in_task())
+	/* In an interrupt and outside lazy MMU mode nothing waits. */
+	if (!in_lazy_mmu_mode())
 		return;
 
 	/* From the last, which is what a read should return. */

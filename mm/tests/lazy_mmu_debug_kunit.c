@@ -738,6 +738,41 @@ static void return_to_user_space_after_a_lost_leave_hook_is_reported(struct kuni
 	lazy_expect_closed(test);
 }
 
+static void lazy_lose_leave_hook_in_a_preemption(struct kunit *test)
+{
+	if (!preempt_model_preemptible())
+		kunit_skip(test, "this kernel is not preemptible");
+
+	lazy_enter_without_a_section();
+	if (preemptible()) {
+		KUNIT_EXPECT_TRUE(test, lazy_preempt_this_task());
+		lazy_expect_no_report(test);
+		return;
+	}
+
+	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, _THIS_IP_);
+	arch_leave_lazy_mmu_mode();
+	kunit_skip(test, "a section disables preemption here");
+}
+
+static void sleep_after_a_leave_hook_lost_in_a_preemption_is_reported(struct kunit *test)
+{
+	lazy_lose_leave_hook_in_a_preemption(test);
+	schedule();
+
+	lazy_expect_report(test, LAZY_MMU_SLEEP, "lazy_open");
+	lazy_expect_closed(test);
+}
+
+static void leave_hook_lost_in_a_preemption_is_reported_at_exit_to_user(struct kunit *test)
+{
+	lazy_lose_leave_hook_in_a_preemption(test);
+	lazy_mmu_check_exit_to_user();
+
+	lazy_expect_report(test, LAZY_MMU_OPEN_AT_USER, "lazy_open");
+	lazy_expect_closed(test);
+}
+
 /* In lazy_mmu_mode_disable(), which has counted, but not called leave yet. */
 static void section_of_a_context_switch_before_leave_is_not_reported(struct kunit *test)
 {
@@ -754,6 +789,48 @@ static void section_of_a_context_switch_before_leave_is_not_reported(struct kuni
 
 	KUNIT_EXPECT_TRUE(test, was_preempted);
 	lazy_expect_no_report(test);
+}
+
+/* As lazy_mmu_mode_pause(), if the task is preempted before the check. */
+static noinline void lazy_pause_around_sections_of_a_context_switch(void)
+{
+	current->lazy_mmu_state.pause_count++;
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_begin_pause();
+	lazy_mmu_mode_resume();
+	lazy_mmu_check_call(LAZY_MMU_CALL_PAUSE, LAZY_MMU_HOOK_NONE, _THIS_IP_);
+}
+
+static void lazy_resume_around_sections_of_a_context_switch(void)
+{
+	current->lazy_mmu_state.pause_count--;
+	lazy_mmu_mode_enable();
+	lazy_mmu_mode_disable();
+	lazy_begin_pause();
+	lazy_mmu_mode_resume();
+	lazy_mmu_check_call(LAZY_MMU_CALL_RESUME, LAZY_MMU_HOOK_NONE, _THIS_IP_);
+}
+
+static void section_of_a_context_switch_in_resume_is_not_reported(struct kunit *test)
+{
+	lazy_mmu_mode_pause();
+	lazy_resume_around_sections_of_a_context_switch();
+
+	lazy_expect_no_report(test);
+	lazy_expect_closed(test);
+}
+
+static void section_of_a_context_switch_in_pause_is_not_blamed(struct kunit *test)
+{
+	lazy_pause_around_sections_of_a_context_switch();
+	lazy_mmu_mode_resume();
+	lazy_expect_no_report(test);
+
+	lazy_mmu_mode_resume();
+	lazy_expect_report(test, LAZY_MMU_RESUME_WITHOUT_PAUSE,
+			   "lazy_pause_around_sections_of_a_context_switch");
+	lazy_expect_closed(test);
 }
 
 static noinline void leave_hook_called_twice_after_a_preemption_is_reported(struct kunit *test)
@@ -849,7 +926,11 @@ static struct kunit_case lazy_mmu_mode_debug_cases[] = {
 	KUNIT_CASE(leave_hook_called_twice_is_reported),
 	KUNIT_CASE(sleep_after_a_lost_leave_hook_is_reported),
 	KUNIT_CASE(return_to_user_space_after_a_lost_leave_hook_is_reported),
+	KUNIT_CASE(sleep_after_a_leave_hook_lost_in_a_preemption_is_reported),
+	KUNIT_CASE(leave_hook_lost_in_a_preemption_is_reported_at_exit_to_user),
 	KUNIT_CASE(section_of_a_context_switch_before_leave_is_not_reported),
+	KUNIT_CASE(section_of_a_context_switch_in_resume_is_not_reported),
+	KUNIT_CASE(section_of_a_context_switch_in_pause_is_not_blamed),
 	KUNIT_CASE(leave_hook_called_twice_after_a_preemption_is_reported),
 	KUNIT_CASE(flush_hook_is_not_reported),
 

@@ -377,6 +377,21 @@ static void read_in_the_next_section_is_not_reported(struct kunit *test)
 	lazy_expect_no_report(test);
 }
 
+/* In lazy_mmu_mode_disable(), which has counted, but not called leave yet. */
+static void read_outside_of_the_mode_is_not_reported(struct kunit *test)
+{
+	spin_lock(lazy_ptl);
+	lazy_mmu_mode_enable();
+	lazy_write(1);
+	current->lazy_mmu_state.enable_count = 0;
+	lazy_read(1);
+	current->lazy_mmu_state.enable_count = 1;
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
+
+	lazy_expect_no_report(test);
+}
+
 static void read_in_a_pause_is_not_reported(struct kunit *test)
 {
 	spin_lock(lazy_ptl);
@@ -693,6 +708,7 @@ static struct kunit_case lazy_mmu_mode_read_cases[] = {
 	KUNIT_CASE(read_after_a_nested_section_is_not_reported),
 	KUNIT_CASE(read_after_the_section_is_not_reported),
 	KUNIT_CASE(read_in_the_next_section_is_not_reported),
+	KUNIT_CASE(read_outside_of_the_mode_is_not_reported),
 	KUNIT_CASE(read_in_a_pause_is_not_reported),
 	KUNIT_CASE(read_after_a_pause_is_not_reported),
 	KUNIT_CASE(lockless_read_is_not_reported),

@@ -73,6 +73,7 @@ static inline void lazy_expect_closed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, current->lazy_mmu_state.pause_count, 0);
 	KUNIT_EXPECT_EQ(test, current->lazy_mmu_check.nr_sections, 0);
 	KUNIT_EXPECT_FALSE(test, current->lazy_mmu_check.is_entered);
+	KUNIT_EXPECT_FALSE(test, current->lazy_mmu_check.is_leaving);
 }
 
 static inline void lazy_take_no_reports(void *unused)

@@ -15,7 +15,7 @@ static inline bool arch_lazy_mmu_tells_what_waits(void)
 
 static inline bool arch_lazy_mmu_waits(const void *entry)
 {
-	return arch_lazy_mmu_tells_what_waits() && xen_lazy_mmu_waits(entry);
+	return xen_lazy_mmu_waits(entry);
 }
 
 #else
