@@ -38,11 +38,12 @@ changed() {
 		-- "${@:2}"
 }
 
-# Source lines move; a message is the same without its line and its tree. Sparse
-# places an imbalance in any header that it inlined: there the function counts.
+# Source lines move; a message is the same without its line and its tree, which is that
+# of another clone where ccache has kept what the compiler said there. Sparse places an
+# imbalance in any header that it inlined: there the function counts.
 message_keys() {
 	grep -E '^[^<].*(warning|error): ' |
-		sed -E "s,^($TREE|$OLD|\.\./linux|\.\./lint/base)/,,; s/:[0-9]+(:[0-9]+)?: /: /; s/at [^ ]*:[0-9]+/at/g
+		sed -E "s,^(/[^ ]*/build/|\.\./)([0-9.]+/)?(linux|lint/base)/,,; s/:[0-9]+(:[0-9]+)?: /: /; s/at [^ ]*:[0-9]+/at/g
 			s/^[^ ]*: (warning: context imbalance in )/\1/" |
 		sort
 }

@@ -112,6 +112,16 @@ red() {
 	is "$(calls 'make all' O=)" 1
 }
 
+@test "what ccache has kept of a compiler in another clone" {
+	sed -i 's,^grep -n unused.*,echo "/other/build/${1##*/build/}:1:2: warning: unused",' "$STUBS/fake-gcc"
+	works lint
+	echo odd >>"$TREE/mm/memory.c"
+	commit "mm: warn"
+	# shellcheck disable=SC2016 # for the stub
+	sed -i 's,unused",&"$(grep -o odd "$1")",' "$STUBS/fake-gcc"
+	red "W=1 and sparse, fake" "^mm/memory.c: warning: unusedodd"
+}
+
 @test "some platforms" {
 	PLATFORM=fake works lint
 	is "${lines[-1]}" "lint: 9 passed, 0 failed"
