@@ -305,6 +305,7 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 {
 	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	struct lazy_mmu_check *check = &current->lazy_mmu_check;
+	bool is_left;
 
 	trace_lazy_mmu_hook(hook, state->enable_count, state->pause_count, ip);
 
@@ -315,11 +316,15 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 		check->is_entered = true;
 		break;
 	case LAZY_MMU_HOOK_LEAVE:
+		/* A preemption moves what is true from one to the other. */
+		preempt_disable();
+		is_left = check->is_entered || check->is_leaving;
 		if (check->is_entered)
 			check->is_entered = false;
-		else if (check->is_leaving)
-			check->is_leaving = false;
 		else
+			check->is_leaving = false;
+		preempt_enable();
+		if (!is_left)
 			lazy_mmu_report_call(LAZY_MMU_LEAVE_TWICE, ip);
 		break;
 	case LAZY_MMU_HOOK_NONE:
