@@ -25,16 +25,38 @@ JOBS=$HOME_DIR/jobs
 # A commit before the tests has none: then booting without trouble is all.
 boots() {
 	run_tests "$1" "$2" && return
-	grep -qE '^(\[[^]]*\] *)?1\.\.0$' "$2.boot" && check_log "$2"
+	grep -qE '^(\[[^]]*\] *)?1\.\.0$' "$2.boot" && check_log "$2" && return
+	fails_as_base "$2"
+}
+
+# faults LOG: what run_tests found wrong, without what differs each time.
+faults() {
+	sed -nE 's/\+0x.*//; s/^(the kernel complains: [A-Z]*): .* at /\1 at /
+		/^(the kernel complains|the suites|suite|run again|no test|this was not|test_)/p' "$1.out"
+	sed -nE 's/^(\[[^]]*\])? *(not ok) [0-9]+/\2/p' "$1.boot"
+}
+
+# fails_as_base LOG: whether all that is wrong are tests and warnings that fail on the
+# base as well, because a later commit mends it.
+fails_as_base() {
+	local log=$HOME_DIR/base.$name out=$HOME_DIR/${P[Kernel]}/base
+
+	if [ ! -f "$log.boot" ]; then
+		tree_at "$work" base && build "$OUT/.config" "$work" "$out" "$log.build" || return
+		run_tests "$out" "$log" >"$log.out" 2>&1 || :
+	fi
+	[ "$(faults "$1")" ] && ! faults "$1" | grep -qvxFf <(
+		faults "$log" | grep -E '^(not ok|run again|the kernel complains: (WARNING|BUG))') || return
+	said=", as the base fails"
 }
 
 # worker KERNEL: what there is to do in its directory, with a work tree of its own.
 worker() {
-	local work=$HOME_DIR/$1/linux name commit slug title start content log out image
+	local work=$HOME_DIR/$1/linux name commit slug title start content log out image said
 
 	grep "^$1 " "$JOBS" | while read -r _ name commit slug title; do
 		platform "$name"
-		start=$SECONDS
+		start=$SECONDS said=
 		content=$(content "$commit")
 		log=$HOME_DIR/$slug.$name out=$HOME_DIR/$1/out
 		if grep -q "^$content $name " "$PASSED"; then
@@ -43,7 +65,7 @@ worker() {
 		     image=$(sha256sum "$out/vmlinux" | cut -c-64) &&
 		     { grep -q "^$image $name " "$PASSED" || boots "$out" "$log" >"$log.out" 2>&1; }; then
 			printf '%s\n' "$content $name $title" "$image $name image" >>"$PASSED"
-			echo "ok      $name, $title, $((SECONDS - start)) s"
+			echo "ok      $name, $title, $((SECONDS - start)) s$said"
 		else
 			echo "FAILED  $name, $title; logs: $(named "$log").*"
 		fi
@@ -51,17 +73,16 @@ worker() {
 }
 
 all_jobs() {
-	local commit name
+	local commit words name
 
-	git -C "$TREE" log --reverse --format='%H %(trailers:key=Topic,valueonly,separator=)' \
-		base..lazy-mmu |
-		awk -v topics=" ${TOPICS:-} " 'NF > 1 { topic = $2 }
-			topics == "  " || index(topics, " " topic " ") { print $1 }' |
-		while read -r commit; do
+	git -C "$TREE" log --reverse base..lazy-mmu \
+		--format='%(trailers:key=Topic,valueonly,separator=) %H %f %h %s' |
+		awk -v topics=" ${TOPICS:-} " '/^[^ ]/ { topic = $1 }
+			topics == "  " || index(topics, " " topic " ") { sub(/^[^ ]* /, ""); print }' |
+		while read -r commit words; do
 			for name in $names; do
 				platform "$name"
-				echo "${P[Kernel]} $name $commit" \
-					"$(git -C "$TREE" log -1 --format='%f %h %s' "$commit")"
+				echo "${P[Kernel]} $name $commit $words"
 			done
 		done
 }

@@ -203,12 +203,18 @@ static void lazy_mmu_report_call(enum lazy_mmu_misuse misuse, unsigned long ip)
 		lazy_mmu_report(&report);
 }
 
+/* Is a call of the leave hook still due? */
+static bool lazy_mmu_must_leave(const struct lazy_mmu_check *check)
+{
+	return check->is_entered || check->is_leaving;
+}
+
 /* What is open must not be, so close it, then say so. */
 static void lazy_mmu_report_open(enum lazy_mmu_misuse misuse, unsigned long ip)
 {
 	struct lazy_mmu_report report = lazy_mmu_misused(misuse, ip);
 	struct lazy_mmu_check *check = &current->lazy_mmu_check;
-	bool is_lost = (check->is_entered || check->is_leaving) && !in_lazy_mmu_mode();
+	bool is_lost = lazy_mmu_must_leave(check) && !in_lazy_mmu_mode();
 
 	check->nr_sections = 0;
 	check->last = (struct lazy_mmu_state) {};
@@ -305,7 +311,7 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 {
 	const struct lazy_mmu_state *state = &current->lazy_mmu_state;
 	struct lazy_mmu_check *check = &current->lazy_mmu_check;
-	bool is_left;
+	bool is_due;
 
 	trace_lazy_mmu_hook(hook, state->enable_count, state->pause_count, ip);
 
@@ -318,13 +324,13 @@ void lazy_mmu_check_hook(enum lazy_mmu_hook hook, unsigned long ip)
 	case LAZY_MMU_HOOK_LEAVE:
 		/* A preemption moves what is true from one to the other. */
 		preempt_disable();
-		is_left = check->is_entered || check->is_leaving;
+		is_due = lazy_mmu_must_leave(check);
 		if (check->is_entered)
 			check->is_entered = false;
 		else
 			check->is_leaving = false;
 		preempt_enable();
-		if (!is_left)
+		if (!is_due)
 			lazy_mmu_report_call(LAZY_MMU_LEAVE_TWICE, ip);
 		break;
 	case LAZY_MMU_HOOK_NONE:
@@ -410,8 +416,7 @@ EXPORT_SYMBOL_IF_KUNIT(lazy_mmu_check_inline_call);
 bool lazy_mmu_check_sleep(unsigned long ip)
 {
 	if (likely(!in_task() ||
-		   !(in_lazy_mmu_mode() || current->lazy_mmu_check.is_entered ||
-		     current->lazy_mmu_check.is_leaving)))
+		   !(in_lazy_mmu_mode() || lazy_mmu_must_leave(&current->lazy_mmu_check))))
 		return false;
 	/* Not while booting, shutting down or in an oops. */
 	if (system_state == SYSTEM_BOOTING || system_state > SYSTEM_RUNNING ||
@@ -447,7 +452,7 @@ static bool lazy_mmu_is_open(void)
 	const struct lazy_mmu_check *check = &current->lazy_mmu_check;
 
 	return current->lazy_mmu_state.counts || check->nr_sections ||
-	       check->is_entered || check->is_leaving;
+	       lazy_mmu_must_leave(check);
 }
 
 /**

@@ -11,6 +11,7 @@ setup_file() {
 
 setup() {
 	with_two
+	cp "$FAKE/boot" "$FAKE/boot.base"
 }
 
 # bisect [PLATFORM...]
@@ -121,6 +122,27 @@ counted() {
 	complains "^FAILED  arm64, .* mm: break the boot" bisect arm64
 	boots
 	complains "^FAILED  arm64, .* mm: break the boot" bisect arm64
+}
+
+@test "a fault of the base" {
+	boots "    not ok 1 contract" "WARNING: mm/memory.c:7 at old+0x1/0x2"
+	complains "^FAILED  arm64, " bisect arm64
+	rm "$REPO"/build/bisect/base.*
+	# In another line, and at another address.
+	sed 's/:7 at old+0x1/:5 at old+0x3/' "$FAKE/boot" >"$FAKE/boot.base"
+	works bisect arm64
+	is "$(grep -c ' s, as the base fails$' <<<"$output")" 1
+	is "$(counted)" "2 passed, 0 failed"
+	is "$(calls 'kunit.py exec' "build_dir=$REPO/build/bisect/arm64/base")" 2
+	# A test more, another warning, or none of either.
+	echo differs >>"$TREE/mm/memory.c"
+	commit "mm: break more"
+	boots "    not ok 1 contract" "    not ok 2 other" "WARNING: mm/memory.c:7 at old+0x1/0x2"
+	complains "^FAILED  arm64, .* mm: break more" bisect arm64
+	boots "    not ok 1 contract" "WARNING: mm/memory.c:7 at new+0x1/0x2"
+	complains "^FAILED  arm64, .* mm: break more" bisect arm64
+	boots
+	complains "^FAILED  arm64, .* mm: break more" bisect arm64
 }
 
 @test "an unknown platform" {

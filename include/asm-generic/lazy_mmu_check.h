@@ -8,7 +8,7 @@
  * <asm/lazy_mmu_check.h>. Both are called in task context, in lazy MMU mode.
  *
  * arch_lazy_mmu_tells_what_waits()
- *	Whether the other one knows.
+ *	Whether arch_lazy_mmu_waits() can tell.
  * arch_lazy_mmu_waits()
  *	Whether an update of this entry, which may be at any address, waits. An update
  *	that waited when the task was preempted does not any more.

@@ -3,8 +3,8 @@
 #define _LINUX_LAZY_MMU_CHECK_H
 
 /*
- * CONFIG_DEBUG_LAZY_MMU_MODE: what looks on where the helpers of the lazy MMU mode
- * are called, and where a task must not be in a section.
+ * CONFIG_DEBUG_LAZY_MMU_MODE: checks that are made when a helper of the lazy MMU
+ * mode is called, and where a task must not be in a section.
  */
 
 #include <linux/types.h>

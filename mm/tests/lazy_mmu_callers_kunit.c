@@ -6,6 +6,7 @@
  *
  * Each case has an address space of its own, with one page that matters.
  */
+#include <kunit/resource.h>
 #include <kunit/test.h>
 
 #include <linux/bug.h>
@@ -29,6 +30,11 @@
 #include <linux/uaccess.h>
 #include <linux/userfaultfd_k.h>
 
+#include <asm/tlb.h>
+
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
+#include <trace/events/lazy_mmu.h>
+#endif
 #include <trace/events/printk.h>
 
 #ifdef CONFIG_PROC_PAGE_MONITOR
@@ -82,6 +88,73 @@ static pte_t lazy_read(struct mm_struct *mm, unsigned long addr)
 	/* Nobody else frees page tables of this mm. */
 	return pmd_none(*pmd) ? __pte(0) : ptep_get(pte_offset_kernel(pmd, addr));
 }
+
+/* Sections: without one nothing waits, which the other cases would not notice. */
+
+static const struct lazy_caller_param {
+	const char *desc;
+	/* 0 for a change of protection. */
+	int advice;
+} lazy_caller_params[] = {
+	{ "mprotect", 0 },
+	{ "MADV_COLD", MADV_COLD },
+	{ "MADV_FREE", MADV_FREE },
+	{ "MADV_DONTNEED", MADV_DONTNEED },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lazy_caller, lazy_caller_params, desc);
+
+#ifdef CONFIG_DEBUG_LAZY_MMU_MODE
+static unsigned int lazy_nr_sections;
+
+static void lazy_count_sections(void *data, enum lazy_mmu_call call, u8 enable_count,
+				u8 pause_count, unsigned long ip)
+{
+	if (current == READ_ONCE(lazy_task) && call == LAZY_MMU_CALL_ENABLE)
+		lazy_nr_sections++;
+}
+
+static long lazy_protect(unsigned long addr)
+{
+	struct mm_struct *mm = current->mm;
+	struct mmu_gather tlb;
+	long nr;
+
+	mmap_write_lock(mm);
+	tlb_gather_mmu(&tlb, mm);
+	nr = change_protection(&tlb, vma_lookup(mm, addr), addr, addr + PAGE_SIZE, 0);
+	tlb_finish_mmu(&tlb);
+	mmap_write_unlock(mm);
+
+	return nr == 1 ? 0 : -EINVAL;
+}
+
+static void caller_opens_a_section(struct kunit *test)
+{
+	const struct lazy_caller_param *param = test->param_value;
+	unsigned long addr = lazy_map_page(test);
+	long err;
+
+	lazy_nr_sections = 0;
+	KUNIT_ASSERT_EQ(test, 0, register_trace_lazy_mmu_call(lazy_count_sections, NULL));
+	WRITE_ONCE(lazy_task, current);
+	if (param->advice)
+		err = do_madvise(current->mm, addr, PAGE_SIZE, param->advice);
+	else
+		err = lazy_protect(addr);
+	WRITE_ONCE(lazy_task, NULL);
+	unregister_trace_lazy_mmu_call(lazy_count_sections, NULL);
+	tracepoint_synchronize_unregister();
+
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_GT(test, lazy_nr_sections, 0);
+}
+#else
+static void caller_opens_a_section(struct kunit *test)
+{
+	kunit_skip(test, "needs the events of CONFIG_DEBUG_LAZY_MMU_MODE");
+}
+#endif
 
 /* Entries that are read back */
 
@@ -218,6 +291,13 @@ static const struct mmu_notifier_ops lazy_notifier_ops = {
 	.arch_invalidate_secondary_tlbs = lazy_see_flush,
 };
 
+static void lazy_unregister_notifier(void *data)
+{
+	struct mmu_notifier *notifier = data;
+
+	mmu_notifier_unregister(notifier, notifier->mm);
+}
+
 static __maybe_unused struct lazy_flush *lazy_watch_flushes(struct kunit *test,
 							    unsigned long addr)
 {
@@ -227,6 +307,8 @@ static __maybe_unused struct lazy_flush *lazy_watch_flushes(struct kunit *test,
 	flush->notifier.ops = &lazy_notifier_ops;
 	flush->addr = addr;
 	KUNIT_ASSERT_EQ(test, mmu_notifier_register(&flush->notifier, current->mm), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, lazy_unregister_notifier,
+							&flush->notifier), 0);
 	WRITE_ONCE(lazy_task, current);
 
 	return flush;
@@ -236,9 +318,10 @@ static __maybe_unused void lazy_stop_watching(struct kunit *test,
 					      struct lazy_flush *flush)
 {
 	WRITE_ONCE(lazy_task, NULL);
-	mmu_notifier_unregister(&flush->notifier, current->mm);
-	if (!flush->nr)
+	kunit_release_action(test, lazy_unregister_notifier, &flush->notifier);
+	if (!flush->nr && !IS_ENABLED(CONFIG_X86) && !IS_ENABLED(CONFIG_ARM64))
 		kunit_skip(test, "flushes do not show on this architecture");
+	KUNIT_ASSERT_GT(test, flush->nr, 0);
 }
 
 #if defined(CONFIG_PTE_MARKER_UFFD_WP) && defined(CONFIG_PROC_PAGE_MONITOR)
@@ -449,6 +532,7 @@ static void device_migration_flushes_what_it_has_collected(struct kunit *test)
 #endif
 
 static struct kunit_case lazy_mmu_callers_cases[] = {
+	KUNIT_CASE_PARAM(caller_opens_a_section, lazy_caller_gen_params),
 	KUNIT_CASE(forked_device_exclusive_page_is_copied_on_write),
 	KUNIT_CASE(zap_of_nonpresent_file_entry_does_not_warn),
 	KUNIT_CASE(pagemap_scan_flushes_what_it_has_protected),
@@ -461,6 +545,11 @@ static struct kunit_case lazy_mmu_callers_cases[] = {
 static int lazy_mmu_callers_init(struct kunit *test)
 {
 	return lazy_use_new_mm();
+}
+
+static void lazy_mmu_callers_exit(struct kunit *test)
+{
+	WRITE_ONCE(lazy_task, NULL);
 }
 
 static int lazy_mmu_callers_suite_init(struct kunit_suite *suite)
@@ -479,6 +568,7 @@ static struct kunit_suite lazy_mmu_callers_suite = {
 	.suite_init = lazy_mmu_callers_suite_init,
 	.suite_exit = lazy_mmu_callers_suite_exit,
 	.init = lazy_mmu_callers_init,
+	.exit = lazy_mmu_callers_exit,
 	.test_cases = lazy_mmu_callers_cases,
 };
 

@@ -791,24 +791,26 @@ static void section_of_a_context_switch_before_leave_is_not_reported(struct kuni
 	lazy_expect_no_report(test);
 }
 
-/* As lazy_mmu_mode_pause(), if the task is preempted before the check. */
-static noinline void lazy_pause_around_sections_of_a_context_switch(void)
+static void lazy_run_sections_of_a_context_switch(void)
 {
-	current->lazy_mmu_state.pause_count++;
 	lazy_mmu_mode_enable();
 	lazy_mmu_mode_disable();
 	lazy_begin_pause();
 	lazy_mmu_mode_resume();
+}
+
+/* As lazy_mmu_mode_pause(), if the task is preempted before the check. */
+static noinline void lazy_pause_around_sections_of_a_context_switch(void)
+{
+	current->lazy_mmu_state.pause_count++;
+	lazy_run_sections_of_a_context_switch();
 	lazy_mmu_check_call(LAZY_MMU_CALL_PAUSE, LAZY_MMU_HOOK_NONE, _THIS_IP_);
 }
 
 static void lazy_resume_around_sections_of_a_context_switch(void)
 {
 	current->lazy_mmu_state.pause_count--;
-	lazy_mmu_mode_enable();
-	lazy_mmu_mode_disable();
-	lazy_begin_pause();
-	lazy_mmu_mode_resume();
+	lazy_run_sections_of_a_context_switch();
 	lazy_mmu_check_call(LAZY_MMU_CALL_RESUME, LAZY_MMU_HOOK_NONE, _THIS_IP_);
 }
 
@@ -950,6 +952,7 @@ static int lazy_mmu_mode_debug_init(struct kunit *test)
  */
 static struct {
 	unsigned int nr_titles;
+	unsigned int nr_drops;
 	char title[160];
 	char writer[160];
 	char opener[160];
@@ -960,6 +963,8 @@ static void lazy_probe_console(void *data, const char *text, size_t len)
 	if (strnstr(text, "BUG: lazy MMU: ", len)) {
 		lazy_printed.nr_titles++;
 		strscpy(lazy_printed.title, text, min(len + 1, sizeof(lazy_printed.title)));
+	} else if (strnstr(text, "lazy MMU: too many different reports", len)) {
+		lazy_printed.nr_drops++;
 	} else if (strnstr(text, "entry written at ", len) ||
 		   strnstr(text, "entry waits, ", len)) {
 		strscpy(lazy_printed.writer, text, min(len + 1, sizeof(lazy_printed.writer)));
@@ -1041,6 +1046,17 @@ static void report_is_printed_again_after_clear_warn_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lazy_printed.nr_titles, 2);
 }
 
+static void reports_after_the_64th_are_dropped_with_one_message(struct kunit *test)
+{
+	struct lazy_mmu_report report = { .misuse = LAZY_MMU_DISABLE_WITHOUT_ENABLE };
+
+	for (report.opened_ip = 1; report.opened_ip <= 66; report.opened_ip++)
+		lazy_mmu_report(&report);
+
+	KUNIT_EXPECT_EQ(test, lazy_printed.nr_titles, 64);
+	KUNIT_EXPECT_EQ(test, lazy_printed.nr_drops, 1);
+}
+
 /* Not a page table entry, but nobody looks. */
 static noinline __noclone void lazy_read_too_early(const long *entry)
 {
@@ -1103,6 +1119,7 @@ static struct kunit_case lazy_mmu_mode_report_cases[] = {
 	KUNIT_CASE(report_at_return_to_user_space_names_the_opener),
 	KUNIT_CASE(report_is_printed_once_per_opener),
 	KUNIT_CASE(report_is_printed_again_after_clear_warn_once),
+	KUNIT_CASE(reports_after_the_64th_are_dropped_with_one_message),
 	KUNIT_CASE(report_of_a_read_names_the_writer),
 	KUNIT_CASE(report_of_a_read_says_that_the_writer_is_not_known),
 	KUNIT_CASE(report_of_a_read_is_printed_once_per_reader),

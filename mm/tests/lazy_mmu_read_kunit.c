@@ -25,7 +25,10 @@
 #include "lazy_mmu_kunit.h"
 #include "lazy_mmu_report_kunit.h"
 
-/* In an address space of their own: the first is present, and the others are none. */
+/*
+ * In an address space of their own: the first is present, and the others are none. Two
+ * more behind them are present.
+ */
 #define LAZY_ENTRIES	64
 
 static struct mm_struct *lazy_mm;
@@ -489,9 +492,14 @@ static int lazy_writer_fn(void *data)
 
 static void read_by_another_task_is_not_reported(struct kunit *test)
 {
-	struct lazy_thread *thread = lazy_start_thread(test, sizeof(*thread), lazy_writer_fn,
-						       lazy_other_cpu(lazy_stay_here()));
+	struct lazy_thread *thread;
 
+	/* It spins in its section. */
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	thread = lazy_start_thread(test, sizeof(*thread), lazy_writer_fn,
+				   lazy_other_cpu(lazy_stay_here()));
 	lazy_mmu_mode_enable();
 	lazy_read(1);
 	lazy_mmu_mode_disable();
@@ -525,18 +533,25 @@ static void lazy_clear_not_present(unsigned int i)
 
 static void lazy_clear_range(unsigned int i)
 {
-	lazy_write_range(i, 1);
+	lazy_write_range(i - 1, 2);
+}
+
+static void lazy_set_range(unsigned int i)
+{
+	set_ptes(lazy_mm, lazy_addr_of(i - 1), lazy_ptes + i - 1,
+		 make_pte_marker(PTE_MARKER_POISONED), 2);
 }
 
 static void lazy_clear_dirty(unsigned int i)
 {
-	clear_young_dirty_ptes(lazy_vma, lazy_addr_of(i), lazy_ptes + i, 1,
+	clear_young_dirty_ptes(lazy_vma, lazy_addr_of(i - 1), lazy_ptes + i - 1, 2,
 			       CYDP_CLEAR_YOUNG | CYDP_CLEAR_DIRTY);
 }
 
 static void lazy_clear_young(unsigned int i)
 {
-	clear_young_dirty_ptes(lazy_vma, lazy_addr_of(i), lazy_ptes + i, 1, CYDP_CLEAR_YOUNG);
+	clear_young_dirty_ptes(lazy_vma, lazy_addr_of(i - 1), lazy_ptes + i - 1, 2,
+			       CYDP_CLEAR_YOUNG);
 }
 
 static void lazy_get_and_clear(unsigned int i)
@@ -551,12 +566,12 @@ static void lazy_get_and_clear_full(unsigned int i)
 
 static void lazy_get_and_clear_range(unsigned int i)
 {
-	get_and_clear_full_ptes(lazy_mm, lazy_addr_of(i), lazy_ptes + i, 1, 0);
+	get_and_clear_full_ptes(lazy_mm, lazy_addr_of(i - 1), lazy_ptes + i - 1, 2, 0);
 }
 
 static void lazy_clear_full(unsigned int i)
 {
-	clear_full_ptes(lazy_mm, lazy_addr_of(i), lazy_ptes + i, 1, 0);
+	clear_full_ptes(lazy_mm, lazy_addr_of(i - 1), lazy_ptes + i - 1, 2, 0);
 }
 
 static void lazy_clear(unsigned int i)
@@ -576,7 +591,7 @@ static void lazy_wrprotect(unsigned int i)
 
 static void lazy_wrprotect_range(unsigned int i)
 {
-	wrprotect_ptes(lazy_mm, lazy_addr_of(i), lazy_ptes + i, 1);
+	wrprotect_ptes(lazy_mm, lazy_addr_of(i - 1), lazy_ptes + i - 1, 2);
 }
 
 static void lazy_test_and_clear_young(unsigned int i)
@@ -592,28 +607,29 @@ static void lazy_clear_flush_young(unsigned int i)
 static const struct lazy_accessor {
 	const char *desc;
 	void (*fn)(unsigned int i);
-	/* The first is the one that is present. */
+	/* What updates several takes the one before as well. */
 	unsigned int entry;
 } lazy_writers[] = {
 	{ "pte_clear", lazy_write, 1 },
 	{ "set_pte_at", lazy_write_again, 1 },
+	{ "set_ptes", lazy_set_range, 2 },
 	{ "pte_clear_not_present_full", lazy_clear_not_present, 1 },
-	{ "clear_not_present_full_ptes", lazy_clear_range, 1 },
+	{ "clear_not_present_full_ptes", lazy_clear_range, 2 },
 	{ "ptep_modify_prot_commit", lazy_modify_prot, 0 },
-	{ "clear_young_dirty_ptes", lazy_clear_dirty, 0 },
+	{ "clear_young_dirty_ptes", lazy_clear_dirty, LAZY_ENTRIES + 1 },
 }, lazy_atomics[] = {
 	{ "ptep_modify_prot_start", lazy_modify_prot_start, 0 },
 	{ "ptep_get_and_clear", lazy_get_and_clear, 1 },
 	{ "ptep_get_and_clear_full", lazy_get_and_clear_full, 1 },
-	{ "get_and_clear_full_ptes", lazy_get_and_clear_range, 1 },
-	{ "clear_full_ptes", lazy_clear_full, 1 },
+	{ "get_and_clear_full_ptes", lazy_get_and_clear_range, 2 },
+	{ "clear_full_ptes", lazy_clear_full, 2 },
 	{ "ptep_clear", lazy_clear, 1 },
 	{ "ptep_clear_flush", lazy_clear_flush, 1 },
 	{ "ptep_set_wrprotect", lazy_wrprotect, 0 },
-	{ "wrprotect_ptes", lazy_wrprotect_range, 0 },
+	{ "wrprotect_ptes", lazy_wrprotect_range, LAZY_ENTRIES + 1 },
 	{ "ptep_test_and_clear_young", lazy_test_and_clear_young, 0 },
 	{ "ptep_clear_flush_young", lazy_clear_flush_young, 0 },
-	{ "clear_young_dirty_ptes", lazy_clear_young, 0 },
+	{ "clear_young_dirty_ptes", lazy_clear_young, LAZY_ENTRIES + 1 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(lazy_writer, lazy_writers, desc);
@@ -630,6 +646,8 @@ static void every_write_is_noted(struct kunit *test)
 	nr_before = lazy_nr_reports;
 	lazy_read(writer->entry);
 	lazy_mmu_mode_disable();
+	/* Markers in a row are not what set_ptes() is for. */
+	lazy_write_range(1, 2);
 	spin_unlock(lazy_ptl);
 
 	KUNIT_EXPECT_EQ(test, nr_before, 0);
@@ -643,10 +661,10 @@ static void every_atomic_update_of_a_written_entry_is_reported(struct kunit *tes
 
 	spin_lock(lazy_ptl);
 	lazy_open();
-	if (atomic->entry)
-		lazy_write(atomic->entry);
-	else
+	if (pte_present(ptep_get_lockless(lazy_ptes + atomic->entry)))
 		lazy_modify_prot(atomic->entry);
+	else
+		lazy_write(atomic->entry);
 	atomic->fn(atomic->entry);
 	lazy_mmu_mode_disable();
 	spin_unlock(lazy_ptl);
@@ -686,6 +704,58 @@ static void read_of_an_entry_that_was_not_young_is_not_reported(struct kunit *te
 	lazy_expect_no_report(test);
 }
 
+/* It reads, and is an update only if that shows another value. */
+static noinline __noclone bool lazy_set_young(unsigned int i)
+{
+	pte_t pte = pte_mkyoung(ptep_get_lockless(lazy_ptes + i));
+
+	return ptep_set_access_flags(lazy_vma, lazy_addr_of(i), lazy_ptes + i, pte, 0);
+}
+
+static void set_access_flags_of_a_written_entry_is_reported(struct kunit *test)
+{
+	spin_lock(lazy_ptl);
+	lazy_open();
+	lazy_modify_prot(0);
+	lazy_set_young(0);
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
+
+	lazy_expect_report_in(test, LAZY_MMU_READ, "lazy_open", "lazy_set_young");
+}
+
+static void read_after_set_access_flags_is_reported(struct kunit *test)
+{
+	bool is_changed;
+
+	spin_lock(lazy_ptl);
+	lazy_test_and_clear_young(0);
+	lazy_open();
+	is_changed = lazy_set_young(0);
+	lazy_read(0);
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
+
+	KUNIT_EXPECT_TRUE(test, is_changed);
+	lazy_expect_report_in(test, LAZY_MMU_READ, "lazy_open", "lazy_read");
+}
+
+static void read_after_access_flags_that_were_set_is_not_reported(struct kunit *test)
+{
+	bool is_changed;
+
+	spin_lock(lazy_ptl);
+	lazy_set_young(0);
+	lazy_mmu_mode_enable();
+	is_changed = lazy_set_young(0);
+	lazy_read(0);
+	lazy_mmu_mode_disable();
+	spin_unlock(lazy_ptl);
+
+	KUNIT_EXPECT_FALSE(test, is_changed);
+	lazy_expect_no_report(test);
+}
+
 static struct kunit_case lazy_mmu_mode_read_cases[] = {
 	KUNIT_CASE(read_of_a_written_entry_is_reported),
 	KUNIT_CASE(read_without_bottom_halves_is_reported),
@@ -719,6 +789,9 @@ static struct kunit_case lazy_mmu_mode_read_cases[] = {
 			 lazy_atomic_gen_params),
 	KUNIT_CASE_PARAM(read_after_an_atomic_update_is_reported, lazy_atomic_gen_params),
 	KUNIT_CASE(read_of_an_entry_that_was_not_young_is_not_reported),
+	KUNIT_CASE(set_access_flags_of_a_written_entry_is_reported),
+	KUNIT_CASE(read_after_set_access_flags_is_reported),
+	KUNIT_CASE(read_after_access_flags_that_were_set_is_not_reported),
 	{}
 };
 
@@ -737,6 +810,8 @@ static int lazy_mmu_mode_read_init(struct kunit *test)
 	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR_VALUE(addr), "%ld", addr);
 	lazy_addr = ALIGN(addr, PMD_SIZE);
 	KUNIT_ASSERT_EQ(test, put_user(0, (u32 __user *)lazy_addr), 0);
+	for (unsigned int i = LAZY_ENTRIES; i < LAZY_ENTRIES + 2; i++)
+		KUNIT_ASSERT_EQ(test, put_user(0, (u32 __user *)lazy_addr_of(i)), 0);
 	lazy_ptes = pte_offset_kernel(pmd_off(lazy_mm, lazy_addr), lazy_addr);
 	lazy_ptl = pte_lockptr(lazy_mm, pmd_off(lazy_mm, lazy_addr));
 	mmap_read_lock(lazy_mm);

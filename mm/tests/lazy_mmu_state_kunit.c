@@ -306,7 +306,7 @@ static void lazy_expect_transitions(struct kunit *test, bool is_real)
 	context.is_real = is_real;
 	for (; context.pause < 256 && !context.is_wrong; context.pause++) {
 		if (!context.run(&context)) {
-			if (context.is_elsewhere)
+			if (context.is_elsewhere && force_irqthreads())
 				kunit_skip(test, "softirqs run in threads here");
 			KUNIT_FAIL(test, "%s: no interrupt", context.desc);
 			return;
@@ -368,7 +368,7 @@ static void six_calls_count_as_documented(struct kunit *test)
 
 static void section_counts_with_bottom_halves_disabled(struct kunit *test)
 {
-	struct lazy_counts opened, closed;
+	struct lazy_counts opened, closed, left, ended;
 
 	local_bh_disable();
 	lazy_mmu_mode_enable();
@@ -377,8 +377,17 @@ static void section_counts_with_bottom_halves_disabled(struct kunit *test)
 	lazy_mmu_mode_disable();
 	lazy_look_at_counts(&closed);
 
+	lazy_mmu_mode_enable();
+	local_bh_disable();
+	lazy_look_at_counts(&left);
+	lazy_mmu_mode_disable();
+	local_bh_enable();
+	lazy_look_at_counts(&ended);
+
 	lazy_expect(test, &opened, 1, 0);
 	lazy_expect(test, &closed, 0, 0);
+	lazy_expect(test, &left, 1, 0);
+	lazy_expect(test, &ended, 0, 0);
 }
 
 #ifndef MODULE

@@ -177,12 +177,15 @@ enum pgt_order {
 static const struct pgt_order_param {
 	const char *desc;
 	enum pgt_order order;
+	unsigned int nr_pages;
 } pgt_order_params[] = {
-	{ "as allocated", PGT_ALLOCATED },
-	{ "forwards", PGT_FORWARDS },
-	{ "backwards", PGT_BACKWARDS },
-	{ "to and fro", PGT_TO_AND_FRO },
-	{ "shuffled", PGT_SHUFFLED },
+	{ "as allocated", PGT_ALLOCATED, PGT_AREA_PAGES },
+	{ "forwards", PGT_FORWARDS, PGT_AREA_PAGES },
+	{ "backwards", PGT_BACKWARDS, PGT_AREA_PAGES },
+	{ "to and fro", PGT_TO_AND_FRO, PGT_AREA_PAGES },
+	{ "shuffled", PGT_SHUFFLED, PGT_AREA_PAGES },
+	/* With pages of 4K, more than are flushed one by one. */
+	{ "shuffled, many", PGT_SHUFFLED, 512 + PGT_AREA_PAGES },
 };
 
 KUNIT_ARRAY_PARAM_DESC(pgt_order, pgt_order_params, desc);
@@ -267,7 +270,7 @@ static struct vm_struct *pgt_make_area(struct kunit *test)
 	if (!rodata_full)
 		kunit_skip(test, "the linear map stays as it is");
 
-	addr = vmalloc(PGT_AREA_PAGES * PAGE_SIZE);
+	addr = vmalloc(param->nr_pages * PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, addr);
 	area = find_vm_area(addr);
 	pgt_order_pages(area->pages, area->nr_pages, param->order);
@@ -293,30 +296,31 @@ static unsigned int pgt_nr_can_write(struct page **pages, unsigned int nr)
 
 static void linear_map_of_an_area_changes_with_it(struct kunit *test)
 {
-	unsigned int inside[3], outside[2], nr_rw[2];
+	unsigned int inside[3], outside[2], nr_rw[2], nr;
 	struct vm_struct *area;
 	void *addr;
 
 	area = pgt_make_area(test);
 	addr = area->addr;
-	inside[0] = pgt_nr_readonly(area->pages, area->nr_pages);
-	outside[0] = pgt_nr_readonly_around(area->pages, area->nr_pages);
+	nr = area->nr_pages;
+	inside[0] = pgt_nr_readonly(area->pages, nr);
+	outside[0] = pgt_nr_readonly_around(area->pages, nr);
 	/* Or set_memory_ro() does, and with that it flushes everything. */
 	vm_unmap_aliases();
-	nr_rw[0] = pgt_nr_can_write(area->pages, area->nr_pages);
-	set_memory_ro((unsigned long)addr, PGT_AREA_PAGES);
-	nr_rw[1] = pgt_nr_can_write(area->pages, area->nr_pages);
-	inside[1] = pgt_nr_readonly(area->pages, area->nr_pages);
-	outside[1] = pgt_nr_readonly_around(area->pages, area->nr_pages);
-	set_memory_rw((unsigned long)addr, PGT_AREA_PAGES);
-	inside[2] = pgt_nr_readonly(area->pages, area->nr_pages);
+	nr_rw[0] = pgt_nr_can_write(area->pages, nr);
+	set_memory_ro((unsigned long)addr, nr);
+	nr_rw[1] = pgt_nr_can_write(area->pages, nr);
+	inside[1] = pgt_nr_readonly(area->pages, nr);
+	outside[1] = pgt_nr_readonly_around(area->pages, nr);
+	set_memory_rw((unsigned long)addr, nr);
+	inside[2] = pgt_nr_readonly(area->pages, nr);
 	vfree(addr);
 
 	KUNIT_EXPECT_EQ(test, inside[0], 0);
-	KUNIT_EXPECT_EQ(test, inside[1], PGT_AREA_PAGES);
+	KUNIT_EXPECT_EQ(test, inside[1], nr);
 	KUNIT_EXPECT_EQ(test, inside[2], 0);
 	KUNIT_EXPECT_EQ(test, outside[1], outside[0]);
-	KUNIT_EXPECT_EQ(test, nr_rw[0], PGT_AREA_PAGES);
+	KUNIT_EXPECT_EQ(test, nr_rw[0], nr);
 	KUNIT_EXPECT_EQ(test, nr_rw[1], 0);
 }
 
@@ -354,7 +358,7 @@ static void area_that_may_have_blocks_is_left_alone(struct kunit *test)
 	if (!rodata_full)
 		kunit_skip(test, "the linear map stays as it is");
 
-	addr = vmalloc_huge(PMD_SIZE, GFP_KERNEL);
+	addr = vmalloc_huge(PGT_AREA_PAGES * PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, addr);
 	area = find_vm_area(addr);
 
@@ -452,13 +456,17 @@ static struct kunit_suite arm64_pgtable_suite = {
 static void vmap_refuses_a_page_without_memory(struct kunit *test)
 {
 	struct page *page = virt_to_page(kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL));
-	struct page *pages[] = { page, page, pfn_to_page(0) };
+	struct page *last[] = { page, page, pfn_to_page(0) };
+	struct page *first[] = { pfn_to_page(ULONG_MAX), page };
 	void *addr;
 
 	if (pfn_valid(0))
 		kunit_skip(test, "memory begins at 0");
 
-	addr = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	addr = vmap(last, ARRAY_SIZE(last), VM_MAP, PAGE_KERNEL);
+	KUNIT_EXPECT_NULL(test, addr);
+	vunmap(addr);
+	addr = vmap(first, ARRAY_SIZE(first), VM_MAP, PAGE_KERNEL);
 	KUNIT_EXPECT_NULL(test, addr);
 	vunmap(addr);
 }

@@ -630,8 +630,9 @@ static void pmd_range_flush_in_a_section_removes_translations(struct kunit *test
 static void text_patched_in_a_section_is_that_of_the_address(struct kunit *test)
 {
 	static u32 text[2][PAGE_SIZE / sizeof(u32)] __aligned(PAGE_SIZE);
+	static u32 words[] = { 3, 4 };
 	unsigned long pending;
-	int err[2];
+	int err[4];
 
 	if (!IS_ENABLED(CONFIG_STRICT_KERNEL_RWX))
 		kunit_skip(test, "needs CONFIG_STRICT_KERNEL_RWX");
@@ -639,13 +640,19 @@ static void text_patched_in_a_section_is_that_of_the_address(struct kunit *test)
 	lazy_mmu_mode_enable();
 	err[0] = patch_uint(&text[0][0], 1);
 	err[1] = patch_uint(&text[1][0], 2);
+	err[2] = patch_instructions(&text[0][1], &words[0], sizeof(u32), false);
+	err[3] = patch_instructions(&text[1][1], &words[1], sizeof(u32), false);
 	pending = lazy_pending();
 	lazy_mmu_mode_disable();
 
 	KUNIT_EXPECT_EQ(test, err[0], 0);
 	KUNIT_EXPECT_EQ(test, err[1], 0);
+	KUNIT_EXPECT_EQ(test, err[2], 0);
+	KUNIT_EXPECT_EQ(test, err[3], 0);
 	KUNIT_EXPECT_EQ(test, READ_ONCE(text[0][0]), 1);
 	KUNIT_EXPECT_EQ(test, READ_ONCE(text[1][0]), 2);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(text[0][1]), 3);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(text[1][1]), 4);
 	KUNIT_EXPECT_EQ(test, pending, 0);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Everything that opens lazy MMU sections, all at once: processes that fork,
- * exec and exit, that map, protect, move, age, page out, free and scan memory,
- * that run short of it, are killed for it or have allocations fail, and threads
- * of the kernel that map its own (mm/tests/lazy_mmu_stress.c). All check what
- * the memory holds. A line a second says how far they are.
+ * exec and exit, that map, protect, move, age, page out, free, scan and track
+ * memory, that run short of it, are killed for it or have allocations fail, and
+ * threads of the kernel that map its own (mm/tests/lazy_mmu_stress.c). All check
+ * what the memory holds. A line a second says how far they are.
  *
  *	lazy_mmu_stress [-s SEED] [-t SECONDS] [-i HOW]
  *
@@ -82,6 +82,7 @@ struct scan_region {
 enum operation {
 	OP_MMAP, OP_TOUCH, OP_MUNMAP, OP_CHECKED,
 	OP_MPROTECT, OP_MREMAP, OP_COLD, OP_PAGEOUT, OP_FREE, OP_DONTNEED, OP_SCAN,
+	OP_CLEAR_REFS,
 	OP_FORK, OP_EXEC, OP_KILL,
 	OP_WRITTEN, OP_SHORT, OP_OOM_KILL, OP_NOMEM,
 	NR_OPERATIONS
@@ -98,6 +99,7 @@ static const struct {
 	{ "mmap", FORK }, { "touch", FORK }, { "munmap", FORK }, { "checked", FORK },
 	{ "mprotect", MAP }, { "mremap", MAP }, { "cold", MAP }, { "pageout", MAP },
 	{ "free", MAP }, { "dontneed", MAP }, { "scan", MAP },
+	{ "clear_refs", MAP },
 	{ "fork", FORK }, { "exec", FORK }, { "kill", FORK },
 	{ "written", WRITTEN }, { "short", SHORT }, { "oom_kill", OOM }, { "nomem", FAULTY },
 };
@@ -663,11 +665,17 @@ static void do_scan(unsigned int from, unsigned int to)
 	}
 }
 
+/* Of all pages: that they were accessed, or that they were written to. */
+static void do_clear_refs(unsigned int from, unsigned int to)
+{
+	worked(write_file("/proc/self/clear_refs", "%d", below(2) ? 1 : 4), OP_CLEAR_REFS);
+}
+
 static void map_round(void)
 {
 	static void (* const changes[])(unsigned int from, unsigned int to) = {
 		fill_pages, fill_pages, do_mprotect, do_mremap, do_mremap, do_munmap,
-		do_scan, do_resize,
+		do_scan, do_resize, do_clear_refs,
 	};
 	unsigned int steps = 8 + below(16);
 
