@@ -192,8 +192,8 @@ lint_kernel() {
 
 # shellcheck disable=SC2086 # a list of packages
 need git $BUILD_PACKAGES $LINT_PACKAGES
-"$ROOT/harness/tree.py" tree
 names=$(chosen lint)
+"$ROOT/harness/tree.py" tree
 mkdir -p "${OLD%/*}"
 tree_at "$OLD" base
 lint_patches

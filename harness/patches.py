@@ -313,9 +313,10 @@ class Series:
 				raise Error(f'unknown topic {word}; there are: {" ".join(self.topics)}')
 			chosen.update(found)
 		for topic in self.topics:
-			for need in covers[topic].needs if topic in chosen else []:
-				if need not in chosen:
-					raise Error(f'{topic} needs {need}, which is not selected')
+			missing = [need for need in covers[topic].needs if need not in chosen]
+			if missing and topic in chosen:
+				verb = 'is' if len(missing) == 1 else 'are'
+				raise Error(f'{topic} needs {", ".join(missing)}, which {verb} not selected')
 		return [topic for topic in self.topics if topic in chosen]
 
 	def shared(self) -> set[str]:

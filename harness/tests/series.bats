@@ -146,7 +146,7 @@ make_topics() {
 	topics
 	user
 	tool series
-	refuses "^error: 30-arm64 needs 10-fixes, which is not selected$" tool series --topics "30-*"
+	refuses "^error: 30-arm64 needs 10-fixes, 20-core, which are not selected$" tool series --topics "30-*"
 	refuses "^error: 60-debug needs 20-core, which is not selected$" tool series --topics "10-* 60-debug"
 	refuses "^error: 60-debug needs 20-core, which is not selected$" \
 		tool apply --topics "10-* 60-debug" "$USER"
