@@ -39,8 +39,10 @@ faults() {
 # fails_as_base LOG: whether all that is wrong are tests and warnings that fail on the
 # base as well, because a later commit mends it.
 fails_as_base() {
-	local log=$HOME_DIR/base.$name out=$HOME_DIR/${P[Kernel]}/base
+	local log out=$HOME_DIR/${P[Kernel]}/base
 
+	# Another base has faults of its own.
+	log=$HOME_DIR/base.$(git -C "$TREE" rev-parse --short base).$name
 	if [ ! -f "$log.boot" ]; then
 		tree_at "$work" base && build "$OUT/.config" "$work" "$out" "$log.build" || return
 		run_tests "$out" "$log" >"$log.out" 2>&1 || :
