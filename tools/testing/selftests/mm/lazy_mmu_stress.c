@@ -143,7 +143,7 @@ static struct {
 /* Of this process. */
 static unsigned int self;
 static __u64 random_state;
-static int pagemap = -1;
+static int pagemap = -1, clear_refs = -1;
 static int uffd = -1;
 /* Allocations for it are made to fail. */
 static bool is_faulty;
@@ -668,7 +668,7 @@ static void do_scan(unsigned int from, unsigned int to)
 /* Of all pages: that they were accessed, or that they were written to. */
 static void do_clear_refs(unsigned int from, unsigned int to)
 {
-	worked(write_file("/proc/self/clear_refs", "%d", below(2) ? 1 : 4), OP_CLEAR_REFS);
+	worked(write(clear_refs, below(2) ? "1" : "4", 1) == 1, OP_CLEAR_REFS);
 }
 
 static void map_round(void)
@@ -700,10 +700,12 @@ static void map_round(void)
 	unmap_region();
 }
 
-static bool open_pagemap(void)
+/* Before allocations fail: a file of /proc without memory is one that does not exist. */
+static bool open_own_files(void)
 {
 	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	return pagemap >= 0;
+	clear_refs = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+	return pagemap >= 0 && clear_refs >= 0;
 }
 
 /* Children that change what they share with their parent, one way or another. */
@@ -836,7 +838,7 @@ static bool prepare_written(void)
 	};
 
 	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
-	return uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) && open_pagemap();
+	return uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) && open_own_files();
 }
 
 static void written_round(void)
@@ -1062,7 +1064,7 @@ static void faulty_round(void)
 		wait_for(pid, 0);
 		return;
 	}
-	if (!open_pagemap() || !write_file("/proc/self/make-it-fail", "1"))
+	if (!open_own_files() || !write_file("/proc/self/make-it-fail", "1"))
 		fail("lost: make-it-fail: %s", strerror(errno));
 	is_faulty = true;
 	for (i = 0; i < 8; i++) {
@@ -1082,13 +1084,13 @@ static void faulty_round(void)
 }
 
 static const struct worker workers[] = {
-	[MAP] = { "map-1", map_round, open_pagemap, "pagemap" },
+	[MAP] = { "map-1", map_round, open_own_files, "pagemap" },
 	[FORK] = { "fork-1", fork_round, NULL, NULL },
 	[WRITTEN] = { "written", written_round, prepare_written, "userfaultfd of writes" },
 	[SHORT] = { "short", short_round, prepare_short, "swap and cgroups" },
 	[OOM] = { "oom", oom_round, prepare_oom, "cgroups" },
 	[FAULTY] = { "faulty", faulty_round, prepare_faulty, "fault injection" },
-	[MAP_2] = { "map-2", map_round, open_pagemap, "pagemap" },
+	[MAP_2] = { "map-2", map_round, open_own_files, "pagemap" },
 	[FORK_2] = { "fork-2", fork_round, NULL, NULL },
 	[KERNEL] = { "kernel", NULL, NULL, "LAZY_MMU_MODE_STRESS" },
 };
