@@ -43,12 +43,12 @@ bench: ## what operations cost, stock beside the series [PLATFORM=...] [COMMIT=.
 	@harness/bench.sh
 compare: ## the kernel's own tests, on stock and with the series: PLATFORM=...
 	@harness/compare.sh
-stress: ## every section user at once, under all debug checks [PLATFORM=...] [SECONDS=60] [SEED=...]
+stress: ## every section user at once, under all debug checks [PLATFORM=arm64] [SECONDS=60] [SEED=...]
 	@harness/stress.sh
 userland: ## a Debian with apt, a compiler and stress-ng, under the detector: PLATFORM=... [SECONDS=1800]
 	@harness/userland.sh
 test: ## tests of the harness
-	@bats harness/tests
+	@bash -c '. harness/lib.sh; need bats; bats harness/tests'
 results: ## results/*/README.md and the plots, from the JSON beside it
 	@harness/results.py
 

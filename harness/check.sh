@@ -19,7 +19,7 @@ step() {
 	(cd "$ROOT" && "${@:2}") >"$log" 2>&1 </dev/null || status=$?
 	# As kunit.sh and others end, or as bats counts.
 	read -r p f s <<<"$(sed -nE \
-		's/.*\b([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/p' "$log" |
+		'/^#/d; s/.*\b([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/p' "$log" |
 		tail -n 1)"
 	if [ -z "$p" ] && grep -q '^1\.\.[0-9]' "$log"; then
 		s=$(grep -c '^ok .* # skip' "$log" || :)
@@ -59,6 +59,8 @@ other_base() {
 	local name log=$LOGS/check.tree-$1
 
 	export BASE=$1
+	# It is a tarball of this base.
+	unset LINUX_TARBALL
 	(cd "$ROOT" && harness/tree.py tree) >"$log" 2>&1 </dev/null || :
 	if grep -q 'no longer has' "$log"; then
 		echo "skipped tree-$1: $(tail -n 1 "$log")"
@@ -86,7 +88,7 @@ queue() {
 	(cd "$ROOT/patches" && { grep -s '^Check: ' -- /dev/null */base || :; }) |
 		sed "/^$BASE\\//d; s,/base:Check:,,; s/^/other_base /"
 	for name in "$ROOT"/harness/tests/*.bats; do
-		echo "step $(basename "$name" .bats) bats $(named "$name")"
+		echo "step test-$(basename "$name" .bats) bats $(named "$name")"
 	done
 	echo "step round-trip harness/tree.py verify"
 	echo "step subsets harness/subsets.py"

@@ -52,6 +52,7 @@ compare() {
 		P[CPUs]=1
 		words+=(--qemu_args="${P[Compare-qemu]}")
 	fi
+	rm -f "$RESULT/$1.json"
 	boot "$PAIR_OUT/$1" "$RESULT/$1" 5400 --json="$RESULT/$1.json" "${words[@]}" >/dev/null || :
 	emulator "$RESULT/$1"
 }

@@ -9,7 +9,6 @@
 
 OUT=$BUILD/docs
 LOG=$LOGS/docs
-PAGE=mm/lazy_mmu_mode.html
 
 # shellcheck disable=SC2086 # lists of packages
 need git $BUILD_PACKAGES $DOCS_PACKAGES
@@ -26,14 +25,19 @@ make -C "$TREE" O="$OUT" SPHINXDIRS="$dirs" htmldocs >"$LOG" 2>&1 </dev/null ||
 	die "the documentation does not build; log: $(named "$LOG")"
 # What lies outside of these directories is unknown to Sphinx. References to it
 # are for the kernel's own script.
+script=$(cd "$TREE" && ls {scripts,tools/docs}/documentation-file-ref-check 2>/dev/null) ||
+	[ "$script" ] || die "there is no documentation-file-ref-check"
 {
 	grep -E 'WARNING|ERROR|warning:|error:' "$LOG" |
 		grep -vE 'undefined label|unknown document' || :
-	(cd "$TREE" && scripts/documentation-file-ref-check --warn 2>&1) || :
+	(cd "$TREE" && "$script" --warn 2>&1) || :
 } | grep -F -f "$TMP/changed" >"$TMP/messages" || :
 if [ -s "$TMP/messages" ]; then
 	cat "$TMP/messages"
 	die "there are complaints about what the series changes; log: $(named "$LOG")"
 fi
-[ -s "$OUT/Documentation/output/$PAGE" ] || die "$PAGE was not rendered; log: $(named "$LOG")"
-echo "look at $(named "$OUT")/Documentation/output/$PAGE"
+sed -n 's,^Documentation/\(.*\)\.rst$,Documentation/output/\1.html,p' "$TMP/changed" |
+	while read -r page; do
+		[ -s "$OUT/$page" ] || die "$page was not rendered; log: $(named "$LOG")"
+		echo "look at $(named "$OUT/$page")"
+	done

@@ -12,7 +12,11 @@ tree_at() {
 	{
 		flock 9
 		git -C "$TREE" worktree prune
-		[ -e "$1/.git" ] || git -C "$TREE" worktree add -q --detach "$1" base
+		# One that a build/linux before this one has left is of no use.
+		git rev-parse --resolve-git-dir "$1/.git" >/dev/null 2>&1 || {
+			rm -rf "$1"
+			git -C "$TREE" worktree add -q --detach "$1" base
+		}
 	} 9>"$BUILD/trees.lock"
 	git -C "$1" checkout -q --detach --force "$2"
 }
@@ -344,7 +348,7 @@ stock_commit() {
 	git -C "$TREE" read-tree base
 	git -C "$TREE" log -1 -p --format= --grep='^fs: keep FMODE_NONOTIFY off sparc' base..lazy-mmu |
 		git -C "$TREE" apply --cached --allow-empty
-	git -C "$TREE" commit-tree -p base -m stock "$(git -C "$TREE" write-tree)"
+	git -C "$TREE" -c user.name=stock -c user.email=stock@localhost commit-tree -p base -m stock "$(git -C "$TREE" write-tree)"
 }
 
 # pair NAME COMMIT: a work tree of each, in HOME_DIR.

@@ -14,7 +14,7 @@
 . "$(dirname "$0")/kernel.sh"
 
 # The test that prints a row for each call, and the rows it is to print.
-CONTRACT_TEST=lazy_mmu_mode.seed_summary
+CONTRACT_TEST=lazy_mmu_mode_events.seed_summary
 CONTRACT='lazy_mmu_mode_enable() -> arch_enter() enable=1 pause=0
 lazy_mmu_mode_enable() -> ø enable=2 pause=0
 lazy_mmu_mode_pause() -> arch_leave() enable=2 pause=1
@@ -50,8 +50,10 @@ cmd_kunit() {
 cmd_run() {
 	takes_part kunit
 	build_tests
-	if ! run_tests "$OUT" "$LOG" "$CONTRACT_TEST" >"$LOG.run"; then
-		cat "$LOG.run"
+	# Not over the logs of make kunit.
+	LOG+=.run
+	if ! run_tests "$OUT" "$LOG" "$CONTRACT_TEST" >"$LOG.out"; then
+		cat "$LOG.out"
 		die "${P[Name]}: the test of the contract did not pass"
 	fi
 	emulator "$LOG"
@@ -98,6 +100,7 @@ cmd_shell() {
 	build_tests $([ ! "${GDB:-}" ] || echo "$ROOT/platforms/common/gdb.config")
 	[ ! "${GDB:-}" ] || echo "waits for: gdb-multiarch $(named "$OUT")/vmlinux -ex 'target remote :1234'"
 	echo "exit ends it, and so does Ctrl-C"
+	rm -rf "$TMP"
 	exec "$ROOT/harness/shell.py" "$TREE" exec --arch="${P[Run]}" --build_dir="$OUT" \
 		--kernel_args="guest_end=${P[End]}" "${words[@]}"
 }

@@ -6,7 +6,11 @@ set -eu -o pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$ROOT/build
-[ "${BASE:=6.12}" = 6.12 ] || BUILD=$BUILD/$BASE
+[[ ${BASE:=6.12} != */* && -f $ROOT/patches/$BASE/base ]] || {
+	echo "error: there is no patches/$BASE; BASE is one of: $(cd "$ROOT/patches" && echo *)" >&2
+	exit 1
+}
+[ "$BASE" = 6.12 ] || BUILD=$BUILD/$BASE
 TREE=$BUILD/linux
 LOGS=$BUILD/log
 TMP=$(mktemp -d)

@@ -95,11 +95,12 @@ lint_kernel_doc() {
 lint_scripts() {
 	(
 		cd "$ROOT" || exit
-		shellcheck -x -P harness -f gcc harness/*.sh harness/userland/init harness/tests/*.ba* .ci/run || :
+		shellcheck -x -P harness -f gcc harness/*.sh harness/userland/init harness/tests/*.ba* .ci/run 2>&1 || :
 		cd "$TREE" || exit
-		changed A '*.sh' | xargs -r shellcheck -f gcc || :
+		changed A '*.sh' | xargs -r shellcheck -f gcc 2>&1 || :
 	) | report shellcheck
-	for patch in "$ROOT"/mutants/*/*.patch; do
+	# They are of 6.12; with another base make mutants takes those that fit.
+	[ "$BASE" != 6.12 ] || for patch in "$ROOT"/mutants/*/*.patch; do
 		git -C "$TREE" apply --check "$patch" 2>&1 || :
 	done | report "mutants apply"
 	{ changed AM '*.py' | sed "s,^,$TREE/,"; find "$ROOT/harness" -name '*.py'; } |

@@ -14,7 +14,7 @@
 # killed: a test failed, or the kernel complained or died. survived: a test is
 # missing. broken: the mutant does not apply or build, or nothing was booted.
 # A result is recorded by content, so a second run resumes where the first one
-# stopped.
+# stopped. With a base other than 6.12, those that do not apply are counted and left out.
 #
 #   [PLATFORM=NAME] [MUTANT=AREA/NAME or NAME] mutants.sh
 
@@ -162,7 +162,7 @@ if [ "${1:-}" = worker ]; then
 fi
 # What MUTANT selects.
 (cd "$MUTANTS" && printf '%s\n' */*.patch | sed 's/\.patch$//') >"$TMP/mutants"
-grep -E "^(.*/)?${MUTANT:-.*}$" "$TMP/mutants" >"$TMP/selected" ||
+grep -E "^(.*/)?${MUTANT:-.*}$" "$TMP/mutants" >"$TMP/selected" 2>/dev/null ||
 	die "unknown MUTANT=$MUTANT; there are: $(one_line <"$TMP/mutants")"
 names=$(chosen mutants)
 for patch in "$MUTANTS"/*/*.patch; do
@@ -176,11 +176,19 @@ mkdir -p "$HOME_DIR"
 touch "$RESULTS"
 exec 9>>"$RESULTS"
 flock -n 9 || die "another make mutants is running"
+[ "$BASE" = 6.12 ] || "$ROOT/harness/tree.py" tree
+: >"$TMP/unfit"
 while read -r mutant; do
 	patch=$MUTANTS/$mutant.patch
+	if [ "$BASE" != 6.12 ] && ! git -C "$TREE" apply --check "$patch" 2>/dev/null; then
+		echo "$mutant" >>"$TMP/unfit"
+		continue
+	fi
 	platform "$(field Platform)"
 	! grep -qx "${P[Name]}" <<<"$names" || echo "${P[Kernel]} ${P[Name]} $mutant"
 done <"$TMP/selected" | sort -k 2,2 -s >"$JOBS"
+[ ! -s "$TMP/unfit" ] || note "not of $BASE: $(wc -l <"$TMP/unfit") of $(wc -l <"$TMP/selected") mutants"
+[ -s "$JOBS" ] || die "of these mutants none is for ${PLATFORM:-BASE=$BASE}"
 cut -d ' ' -f 2 "$JOBS" | uniq | while read -r name; do
 	platform "$name"
 	configure_tests

@@ -30,6 +30,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from typing import NamedTuple, NoReturn, Optional, Union
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,6 +124,10 @@ BASE = os.environ.get('BASE') or DEFAULT_BASE
 PATCHES = f'patches/{BASE}'
 BUILD = ROOT / 'build' if BASE == DEFAULT_BASE else ROOT / 'build' / BASE
 TREE = BUILD / 'linux'
+
+
+def number(count: int, noun: str, plural: str = 's') -> str:
+	return f'{count} {noun}{"" if count == 1 else plural}'
 
 
 def named(path: Path) -> str:
@@ -599,6 +604,9 @@ def cover_letter(repo: Scratch, series: Series, topic: str, covers: dict[str, Co
 	if cover.needs:
 		text.append('Needs, before it:\n' + ''.join(
 			f'  {need}: {covers[need].fields["Subject"]}\n' for need in cover.needs) + '\n')
+	options = cover.fields.get('Options', 'none')
+	if options != 'none':
+		text.append(textwrap.fill(f'Options: {options}', 72, subsequent_indent='  ') + '\n\n')
 	text.append(repo.git('shortlog', '-w72,2,4', text=''.join(log)))
 	counts: dict[str, list[int]] = {}
 	for line in repo.git('apply', '--numstat', '-z', text=diff).split('\0')[:-1]:
@@ -609,7 +617,8 @@ def cover_letter(repo: Scratch, series: Series, topic: str, covers: dict[str, Co
 	width = max(map(len, counts), default=0)
 	text += [f' {path:<{width}} | +{plus} -{minus}\n' for path, (plus, minus) in sorted(counts.items())]
 	plus, minus = (sum(sums[i] for sums in counts.values()) for i in (0, 1))
-	text.append(f' {len(counts)} files changed, {plus} insertions(+), {minus} deletions(-)\n\n'
+	text.append(f' {number(len(counts), "file")} changed, {number(plus, "insertion")}(+), '
+		    f'{number(minus, "deletion")}(-)\n\n'
 		    f'base: Linux {base_fields()["Base"]}\n')
 	letter = ''.join(text)
 	head = f'From {"0" * 40} Mon Sep 17 00:00:00 2001\n'

@@ -23,7 +23,7 @@ from archive import TARBALL_OF_DEB, Archive
 from patches import (
 	BASE, BUILD, ENV, Entry, Error, GitError, NO_CONFIG, PATCHES, ROOT, Scratch, Series, TMP,
 	TOPIC, TREE, base_fields, bases, bases_before, check_topics, files_of, git, git_line,
-	library, main, make_commits, named, note, read, release_of, run, standing, version_of,
+	library, main, make_commits, named, note, number, read, release_of, run, standing, version_of,
 	without_topic, write, write_series)
 
 BRANCH = 'lazy-mmu'
@@ -504,7 +504,8 @@ def cmd_series(args: argparse.Namespace) -> None:
 	count = write_series(new, topics, series)
 	shutil.rmtree(out, ignore_errors=True)
 	new.rename(out)
-	print(f'{named(out)}: {count} patches in {len(topics)} topics, on Linux {base_fields()["Base"]}')
+	print(f'{named(out)}: {number(count, "patch", "es")} in {number(len(topics), "topic")}, on Linux '
+	      f'{base_fields()["Base"]}')
 
 
 def cmd_apply(args: argparse.Namespace) -> None:
@@ -598,7 +599,8 @@ def cmd_clean(_: argparse.Namespace) -> None:
 				work = f'it has {name}'
 		if work:
 			raise Error(f'{named(tree)} is not saved: {work}; make save, or remove build/ by hand')
-	shutil.rmtree(build, ignore_errors=True)
+	if build.exists():
+		shutil.rmtree(build)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Prints the tests that do not end alike on stock 6.12 and with the series.
+"""Prints the tests that do not end alike on stock and with the series.
 
 Usage: report.py PLATFORM DIRECTORY, which holds stock.json, stock.boot and the
 like. Fails if a test that passes on stock does not with the series, or has no
@@ -105,6 +105,9 @@ def passes(result: str) -> bool:
 
 def main() -> int:
 	platform, path = sys.argv[1], pathlib.Path(sys.argv[2])
+	for kernel in 'stock', 'series':
+		if not (path / f'{kernel}.boot').exists():
+			sys.exit(f'error: {platform}: {kernel} did not boot')
 	stock, series = read(path, 'stock'), read(path, 'series')
 	if not stock or not series:
 		sys.exit(f'error: {platform}: a kernel has no results')
@@ -123,7 +126,7 @@ def main() -> int:
 			if line not in known:
 				status = 1
 	if rows:
-		print(f'| {platform} | 6.12 | with the series |\n|---|---|---|')
+		print(f'| {platform} | stock | with the series |\n|---|---|---|')
 		for row in rows:
 			print('| {} | {} | {} |'.format(*row))
 	for kernel in 'stock', 'series':

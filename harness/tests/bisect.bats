@@ -72,7 +72,9 @@ counted() {
 	is "$(counted)" "2 passed, 0 failed"
 	TOPICS="20-core 10-fixes" works bisect arm64
 	is "$(counted)" "3 passed, 0 failed"
-	TOPICS="20-core 99-none" refuses "^error: unknown topic: 99-none" bisect arm64
+	for name in 99-none 20-core/; do
+		TOPICS="20-core $name" refuses "^error: unknown topic $name; there are: 10-fixes 20-core$" bisect arm64
+	done
 }
 
 @test "some platforms" {
@@ -110,6 +112,13 @@ counted() {
 	boots "    ok 1 contract" "BUG: it broke"
 	complains "^FAILED  arm64, .* mm: break the boot" bisect arm64
 	is "$(counted)" "2 passed, 1 failed"
+}
+
+@test "a commit that is not booted" {
+	touch "$FAKE/no-boot"
+	complains "^FAILED  arm64, .* mm: " bisect arm64
+	is "$(counted)" "0 passed, 2 failed"
+	is "$(wc -l <"$REPO/build/bisect/passed")" 0
 }
 
 @test "a commit before there are tests" {

@@ -69,8 +69,8 @@ ci() {
 	# As many skipped: of kunit, run, and bats.
 	grep -qx "5 cases skipped" <<<"$output"
 	is "$(grep -c '^ok  ' <<<"$output")" 12
-	grep -q "^ok      one: 2 passed, " <<<"$output"
-	grep -q "^ok      two: 1 passed, " <<<"$output"
+	grep -q "^ok      test-one: 2 passed, " <<<"$output"
+	grep -q "^ok      test-two: 1 passed, " <<<"$output"
 	is "$(grep -c '^failed:' <<<"$output")" 0
 }
 
@@ -165,11 +165,11 @@ x: 1 passed, 4 failed, 1 skipped" "exit 1"
 
 @test "a test of the harness that fails" {
 	bats_file two '@test "c" { false; }' '@test "d" { :; }' '@test "e" { skip; }'
-	complains "^FAILED  two: 1 failed" check
+	complains "^FAILED  test-two: 1 failed" check
 	grep -q "^        not ok 1 c" <<<"$output"
 	is "$(cat "$SUMMARY")" "29 passed, 1 failed"
 	bats_file two '@test "c" { :; }' 'syntax ('
-	complains "^FAILED  two: 1 failed" check
+	complains "^FAILED  test-two: 1 failed" check
 	is "$(cat "$SUMMARY")" "28 passed, 1 failed"
 }
 

@@ -117,7 +117,29 @@ report() {
 	complains "^| It caught fire | 0 times | 1 times |$" report
 }
 
+@test "an earlier run's results are not counted" {
+	said stock "$COW ok 1 fork"
+	said series "$COW ok 1 fork"
+	works compare
+	echo '{"sub_groups": [{"name": "old", "test_cases": [{"name": "case", "status": "PASS"}]}]}' |
+		tee "$REPO/build/compare/arm64/stock.json" >"$REPO/build/compare/arm64/series.json"
+	works compare
+	is "${lines[-1]}" "arm64: 1 results are alike, 0 differ; 1 of 1 pass with the series"
+}
+
+@test "whoever calls it" {
+	export GIT_CONFIG_GLOBAL=$BATS_TEST_TMPDIR/nobody
+	git config --file "$GIT_CONFIG_GLOBAL" user.useConfigOnly true
+	said stock "$COW ok 1 fork"
+	said series "$COW ok 1 fork"
+	works compare
+}
+
 @test "a kernel without results, or without an end" {
+	rm -f "$DIR/series.boot"
+	said stock "$COW ok 1 fork"
+	complains "^error: arm64: series did not boot$" report
+	is "${#lines[@]}" 1
 	said stock "$COW ok 1 fork"
 	said series
 	complains "^error: arm64: a kernel has no results" report

@@ -77,6 +77,8 @@ mutants() {
 	is "$(grep -o 'arm64: [^ ]*/[^ ]*,' <<<"$output" | xargs)" "arm64: letters/found, arm64: numbers/found,"
 	refuses "^error: unknown MUTANT=lost; there are: .*letters/found-too .*numbers/found" mutants MUTANT=lost
 	refuses "^error: unknown MUTANT=letters" mutants MUTANT=letters
+	refuses "^error: unknown MUTANT=\[; there are: " mutants MUTANT="["
+	complains "^error: of these mutants none is for um$" mutants MUTANT=found PLATFORM=um
 	refuses "^error: unknown MUTANT=words/found" mutants MUTANT=words/found
 }
 
@@ -89,7 +91,7 @@ mutants() {
 	is "$(calls 'kunit.py exec' --arch=um)" 0
 	refuses "^error: unknown PLATFORM=lost" mutants PLATFORM=lost
 	# That nothing was tried is not a success.
-	complains "^0 killed, 0 survived" mutants PLATFORM=sparc64
+	complains "^error: of these mutants none is for sparc64$" mutants PLATFORM=sparc64
 }
 
 @test "a mutant that does not build" {

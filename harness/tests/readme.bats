@@ -45,9 +45,15 @@ links() {
 }
 
 @test "README.md names every platform" {
-	for name in $(make -s help | sed -n 's/^PLATFORM is one of: //p'); do
+	for name in platforms/*/platform; do
+		name=$(basename "$(dirname "$name")")
+		[ "$name" != common ] || continue
 		grep -qF "\`$name\`" README.md || { echo "$name"; false; }
 	done
+}
+
+@test "README.md has the number of mutants" {
+	grep -q " $(find mutants -name '*.patch' | wc -l) mutants" README.md
 }
 
 @test "every command that the pages name is one" {

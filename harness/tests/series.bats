@@ -125,6 +125,23 @@ make_topics() {
 	)"
 }
 
+@test "a cover letter has the options" {
+	topics
+	cover 60-debug "Needs: 20-core" "Options: FIRST_OPTION (default n, depends on DEBUG_KERNEL and MMU), SECOND_OPTION"
+	tool series
+	grep -A 1 '^Options: FIRST_OPTION (default n, depends on DEBUG_KERNEL and MMU),$' \
+		"$OUT/60-debug/0000-cover-letter.txt" | grep -x "  SECOND_OPTION"
+	cover 60-debug "Needs: 20-core" "Options: none"
+	tool series
+	is "$(grep -c '^Options' "$OUT/60-debug/0000-cover-letter.txt")" 0
+}
+
+@test "one patch of one topic" {
+	topics
+	works tool series --topics 10-fixes
+	grep -q "^build/series: 1 patch in 1 topic, on Linux 6.12.999$" <<<"$output"
+}
+
 @test "a subset of topics, in the series' order whatever is given" {
 	topics
 	user

@@ -265,6 +265,23 @@ static void zap_of_nonpresent_file_entry_does_not_warn(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pte_none(lazy_read(mm, addr)));
 }
 
+static __maybe_unused unsigned long lazy_map_huge_page(struct kunit *test)
+{
+	unsigned long addr = vm_mmap(NULL, 0, 2 * PMD_SIZE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	struct mm_struct *mm = current->mm;
+
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR_VALUE(addr), "%ld", addr);
+	mmap_write_lock(mm);
+	vm_flags_set(vma_lookup(mm, addr), VM_HUGEPAGE);
+	mmap_write_unlock(mm);
+	addr = ALIGN(addr, PMD_SIZE);
+	KUNIT_ASSERT_EQ(test, put_user(LAZY_OLD, (u32 __user *)addr), 0);
+	if (!pmd_trans_huge(pmdp_get(pmd_off(mm, addr))))
+		kunit_skip(test, "there is no huge page");
+	return addr;
+}
+
 /* TLB flushes: what is in the page table when they have returned? */
 
 struct lazy_flush {
@@ -442,23 +459,6 @@ static void pagemap_scan_protects_a_page_that_migrates(struct kunit *test)
 
 #if defined(CONFIG_PTE_MARKER_UFFD_WP) && defined(CONFIG_PROC_PAGE_MONITOR) && \
 	defined(CONFIG_ARCH_ENABLE_THP_MIGRATION)
-static unsigned long lazy_map_huge_page(struct kunit *test)
-{
-	unsigned long addr = vm_mmap(NULL, 0, 2 * PMD_SIZE, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, 0);
-	struct mm_struct *mm = current->mm;
-
-	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR_VALUE(addr), "%ld", addr);
-	mmap_write_lock(mm);
-	vm_flags_set(vma_lookup(mm, addr), VM_HUGEPAGE);
-	mmap_write_unlock(mm);
-	addr = ALIGN(addr, PMD_SIZE);
-	KUNIT_ASSERT_EQ(test, put_user(LAZY_OLD, (u32 __user *)addr), 0);
-	if (!pmd_trans_huge(pmdp_get(pmd_off(mm, addr))))
-		kunit_skip(test, "there is no huge page");
-	return addr;
-}
-
 static void pagemap_scan_protects_a_huge_page_that_migrates(struct kunit *test)
 {
 	unsigned long addr = lazy_map_huge_page(test);
@@ -491,16 +491,16 @@ static void pagemap_scan_protects_a_huge_page_that_migrates(struct kunit *test)
 #endif
 
 #ifdef CONFIG_DEVICE_MIGRATION
-static void device_migration_flushes_what_it_has_collected(struct kunit *test)
+/* One or two pages, to nowhere: so they stay. */
+static int lazy_migrate(unsigned long addr, unsigned long nr)
 {
-	unsigned long addr = lazy_map_page(test), src = 0, dst = 0;
 	struct mm_struct *mm = current->mm;
-	struct lazy_flush *flush = lazy_watch_flushes(test, addr);
+	unsigned long src[2] = {}, dst[2] = {};
 	struct migrate_vma args = {
 		.start = addr,
-		.end = addr + PAGE_SIZE,
-		.src = &src,
-		.dst = &dst,
+		.end = addr + nr * PAGE_SIZE,
+		.src = src,
+		.dst = dst,
 		.flags = MIGRATE_VMA_SELECT_SYSTEM,
 	};
 	int ret;
@@ -509,15 +509,23 @@ static void device_migration_flushes_what_it_has_collected(struct kunit *test)
 	args.vma = vma_lookup(mm, addr);
 	ret = migrate_vma_setup(&args);
 	WRITE_ONCE(lazy_task, NULL);
-	/* To nowhere, so the page stays. */
 	if (!ret) {
 		migrate_vma_pages(&args);
 		migrate_vma_finalize(&args);
 	}
 	mmap_read_unlock(mm);
 
+	return ret;
+}
+
+static void device_migration_flushes_what_it_has_collected(struct kunit *test)
+{
+	unsigned long addr = lazy_map_page(test);
+	struct lazy_flush *flush = lazy_watch_flushes(test, addr);
+	int ret = lazy_migrate(addr, 1);
+
 	KUNIT_EXPECT_EQ(test, ret, 0);
-	KUNIT_EXPECT_TRUE(test, pte_present(lazy_read(mm, addr)));
+	KUNIT_EXPECT_TRUE(test, pte_present(lazy_read(current->mm, addr)));
 	lazy_stop_watching(test, flush);
 	/* The page is nobody else's, so fast GUP must not find it from then on. */
 	KUNIT_EXPECT_TRUE(test, pte_none(flush->first));

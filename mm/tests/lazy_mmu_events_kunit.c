@@ -579,7 +579,7 @@ static void lazy_mmu_mode_exit(struct kunit *test)
 }
 
 static struct kunit_suite lazy_mmu_mode_suite = {
-	.name = "lazy_mmu_mode",
+	.name = "lazy_mmu_mode_events",
 	.suite_init = lazy_mmu_mode_suite_init,
 	.suite_exit = lazy_mmu_mode_suite_exit,
 	.init = lazy_mmu_mode_init,
