@@ -783,8 +783,11 @@ static void section_of_a_context_switch_before_leave_is_not_reported(struct kuni
 
 	lazy_mmu_check_hook(LAZY_MMU_HOOK_ENTER, _THIS_IP_);
 	was_preempted = lazy_preempt_this_task();
+	/* A context switch is not preempted. */
+	preempt_disable();
 	lazy_mmu_mode_enable();
 	lazy_mmu_mode_disable();
+	preempt_enable();
 	lazy_mmu_check_hook(LAZY_MMU_HOOK_LEAVE, _THIS_IP_);
 
 	KUNIT_EXPECT_TRUE(test, was_preempted);
@@ -793,10 +796,12 @@ static void section_of_a_context_switch_before_leave_is_not_reported(struct kuni
 
 static void lazy_run_sections_of_a_context_switch(void)
 {
+	preempt_disable();
 	lazy_mmu_mode_enable();
 	lazy_mmu_mode_disable();
 	lazy_begin_pause();
 	lazy_mmu_mode_resume();
+	preempt_enable();
 }
 
 /* As lazy_mmu_mode_pause(), if the task is preempted before the check. */
