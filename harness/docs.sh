@@ -14,8 +14,9 @@ LOG=$LOGS/docs
 need git $BUILD_PACKAGES $DOCS_PACKAGES
 "$ROOT/harness/tree.py" tree
 need_space 1 "make docs"
-# MAINTAINERS has references that are wrong in 6.12 already.
-git -C "$TREE" diff --name-only base lazy-mmu -- :!MAINTAINERS >"$TMP/changed"
+# MAINTAINERS has references that are wrong in 6.12 already, and any path may end in
+# Makefile.
+git -C "$TREE" diff --name-only base lazy-mmu -- :!MAINTAINERS :!Makefile >"$TMP/changed"
 dirs=$(sed -n 's,^Documentation/\(.*\)/[^/]*\.rst$,\1,p' "$TMP/changed" | sort -u | one_line)
 echo "rendering Documentation/{${dirs// /,}}; log: $(named "$LOG")"
 # Files that did not change would say nothing in a second run.
