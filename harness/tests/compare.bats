@@ -127,7 +127,7 @@ report() {
 	is "${lines[-1]}" "arm64: 1 results are alike, 0 differ; 1 of 1 pass with the series"
 }
 
-@test "whoever calls it" {
+@test "a user without a git identity" {
 	export GIT_CONFIG_GLOBAL=$BATS_TEST_TMPDIR/nobody
 	git config --file "$GIT_CONFIG_GLOBAL" user.useConfigOnly true
 	said stock "$COW ok 1 fork"
